@@ -1,0 +1,43 @@
+# `make figures` and `make test` set up everything they need in .venv; python3 (3.11 or newer) and make are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+NB ?=
+
+.PHONY: figures paper notebooks lab test test-all bench readme clean
+
+figures: .venv/ready  ## every figure at the quick scale, into figures/quick/ (NB=02 runs one notebook)
+	$(BIN)/python tools/notebooks.py --scale quick --only $(NB)
+
+paper: .venv/ready  ## the published scale: computes what data/ lacks, then writes figures/
+	$(BIN)/python tools/notebooks.py --scale paper --only $(NB)
+
+notebooks: .venv/ready readme  ## runs the committed notebooks at the quick scale and puts their outputs into them
+	$(BIN)/python tools/notebooks.py --scale quick --commit --only $(NB)
+
+readme: .venv/ready  ## writes the numbers from data/ into the notebooks' short answers and the README
+	$(BIN)/python tools/readme.py
+
+lab: .venv/ready  ## JupyterLab on the collection
+	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks
+
+test: .venv/ready  ## what CI runs
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+
+test-all: test  ## and what takes longer: every figure, strictly, and the benchmark
+	$(BIN)/python tools/notebooks.py --scale quick
+	$(BIN)/python tests/benchmarks/speed.py
+
+bench: .venv/ready  ## the benchmark alone
+	$(BIN)/python tests/benchmarks/speed.py
+
+clean:  ## removes what the commands above made and git does not keep
+	rm -rf .venv .cache figures/quick .pytest_cache .ruff_cache *.egg-info __pycache__ */__pycache__ */*/__pycache__
+
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "python3 is %d.%d; this collection takes 3.11 or newer (PYTHON=... names another)" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -r requirements.txt
+	$(BIN)/python -m pip install -q --no-deps -e .
+	@touch $@

@@ -1,0 +1,1314 @@
+"""Neural networks that decide their own size while gradient descent trains them.
+
+A small vocabulary for the notebooks: tasks, growth, networks, training, studies, statistics, figures.
+It implements Radhakrishnan, Lindner, Miller, Sinha and Ditto, *Growing Neural Networks: Dynamic
+Evolution through Gradient Descent* (Proc. R. Soc. A 481, 20250222, 2025; arXiv 2501.18012), called
+"the paper" below.
+
+    run = growlib.fit("bessel-j0", growlib.AuxiliaryWeight(start=0, target=5, coupling=0.1),
+                      trials=1000, epochs=40_000, lr=1e-3, width=9, seed=0)
+    run.finals, run.history, run.predict(x)
+
+Legend. T trials are trained at once, and the trial axis is always the last one of a tensor.
+
+    paper      here            shape     unit, range
+    N          size            (T,)      neurons; trained like a weight
+    N0, N_inf  start, target   (T,)      neurons, 0 ... width
+    lambda     coupling        (T,)      dimensionless, >= 0
+    eta        lr              (T,)      dimensionless, > 0
+    H          width           int       neurons that exist
+    theta      gate            (H, T)    dimensionless, 0 ... 1
+    b, u, w    hidden layer    (3, H, T) bias, weight from the size, weight from x
+    c, v       output layer    (1+H, 1, T)  bias, weights from the neurons
+    E          epochs          int       full-batch steps
+    L          loss            (T,)      task loss + size loss
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import inspect
+import io
+import json
+import math
+import os
+import platform
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import seaborn as sns
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy import optimize, special, stats
+from tqdm.auto import tqdm
+
+METHOD = 1  # raised by hand whenever stored results would come out differently
+ARMS = ("growing", "grown", "static")
+STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")  # each trial's independent random streams
+BLOCK = 256  # trials trained side by side on one thread: what keeps a step inside the core's cache
+STRIDE = 4  # epochs in one compiled call
+FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
+FLOPS = 13  # a neuron's operations for a point and epoch: 5 forward (tanh counted as one), 8 backward
+TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
+
+# ------------------------------------------------------------------------------------------- checks
+
+
+def _number(name, value, low=-math.inf, above=False):
+    """Return `value` as float64, a scalar or one value a trial, or say what is wrong with the argument `name`."""
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        array = np.array(np.nan)
+    fine = np.isfinite(array) & ((array > low) if above else (array >= low))
+    if array.ndim > 1 or array.size == 0 or not fine.all():
+        bound = "" if low == -math.inf else f" {'above' if above else 'of at least'} {low:g}"
+        raise ValueError(f"{name} is {value!r}; it takes a finite number{bound}, or one for each trial")
+    return array
+
+
+def _whole(name, value, low=1):
+    """Return `value` as an int, or say that the argument `name` is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ValueError(f"{name} is {value!r}; it takes a whole number of at least {low}")
+    return int(value)
+
+
+def _choice(name, value, choices):
+    """Return `value` if it is one of `choices`, or say which ones the argument `name` takes."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} is {value!r}; it takes one of {', '.join(choices)}")
+    return value
+
+
+# -------------------------------------------------------------------------------------------- tasks
+
+
+@dataclass(frozen=True)
+class Task:
+    """A function to learn from few random points on [-1, 1], drawn anew by each trial.
+
+    Parameters
+    ----------
+    name : str
+        Its name in `TASKS`.
+    target : callable
+        x (any shape, -1 ... 1, dimensionless) to y of the same shape: a value, or the class 0 or 1.
+    loss : {"squared", "logistic"}
+        Mean squared error, or binary cross-entropy of the logistic of the network's output.
+    points : int
+        All points of a data set.
+    test_points : int
+        How many of them are for testing; the others train.
+    """
+
+    name: str
+    target: Callable[[np.ndarray], np.ndarray]
+    loss: str = "squared"
+    points: int = 40  # 32 train, 8 test in Figures 2 - 4 and 6 - 7
+    test_points: int = 8
+
+    def __post_init__(self):
+        _whole("points", self.points, 2)
+        _whole("test_points", self.test_points)
+        if self.test_points >= self.points:
+            raise ValueError(f"test_points is {self.test_points}; it takes less than points, which is {self.points}")
+
+    @property
+    def train_points(self) -> int:
+        """Points that the gradient sees."""
+        return self.points - self.test_points
+
+    def draw(self, seed: int, trials: Sequence[int], stream: str = "data", points: int | None = None):
+        """Draw the trials' data sets: x and y, each (points, T) in float64, the training points first."""
+        size = self.points if points is None else points
+        x = np.stack([random_stream(seed, k, stream).uniform(-1, 1, size) for k in trials], axis=-1)
+        return x, self.target(x)
+
+
+def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
+    """Return the generator of one trial's `stream`, one of `STREAMS`, independent of every other trial's."""
+    return np.random.default_rng(np.random.SeedSequence([seed, int(trial), STREAMS.index(stream)]))
+
+
+def _bessel(orders, low, high):
+    """The sum of Bessel functions of the first kind on [low, high], scaled so that x and y run over [-1, 1]."""
+
+    def f(t):
+        return sum(special.jv(n, t) for n in orders)
+
+    grid = np.linspace(low, high, 2001)
+    extremes = []
+    for sign in (1, -1):
+        best = int(np.argmin(sign * f(grid)))
+        around = grid[max(best - 1, 0)], grid[min(best + 1, 2000)]
+        inside = optimize.minimize_scalar(lambda t: sign * f(t), bounds=around, options={"xatol": 1e-13})  # noqa: B023
+        extremes.append(min(sign * f(grid[best]), inside.fun) * sign)
+    least, most = extremes
+    return lambda x: 2 * (f(low + (x + 1) / 2 * (high - low)) - least) / (most - least) - 1
+
+
+def _polynomial(*conditions):
+    """The polynomial of least degree with value (or slope, where order is 1) as in `conditions` of (x, order, value)."""
+    powers = np.eye(len(conditions))
+    rows = [[np.polynomial.Polynomial(p).deriv(order)(x) for p in powers] for x, order, _ in conditions]
+    return np.polynomial.Polynomial(np.linalg.solve(rows, [value for *_, value in conditions]))
+
+
+_CUBIC = _polynomial((-1, 0, 1), (1, 0, 1), (1 / 3, 0, -2 / 3), (1 / 3, 1, 0))
+
+TASKS: dict[str, Callable[..., Task]] = {  # the paper's targets
+    "bessel-j0": functools.partial(Task, "bessel-j0", _bessel([0], 0.1, 0.2)),
+    "bessel-sum": functools.partial(Task, "bessel-sum", _bessel([0, 1, 2], -2 * math.pi, 2 * math.pi)),
+    "cubic-1": functools.partial(Task, "cubic-1", _CUBIC),
+    "cubic-2": functools.partial(Task, "cubic-2", -_CUBIC),
+    "quadratic-1": functools.partial(Task, "quadratic-1", _polynomial((-1, 0, 1), (1, 0, -1), (0, 0, -0.2))),
+    "quadratic-2": functools.partial(Task, "quadratic-2", _polynomial((-1, 0, 1), (1, 0, -0.5), (0.5, 1, 0))),
+    "square-wave": functools.partial(Task, "square-wave", lambda x: (np.sin(2 * np.pi * x) >= 0).astype(float),
+                                     loss="logistic", points=50, test_points=10),
+}
+
+
+def task(name: str | Task, **options) -> Task:
+    """Return the task of that name.
+
+    Parameters
+    ----------
+    name : str or Task
+        One of `TASKS`, the targets of the paper's Figures 2 - 5; a Task is returned as it is.
+    **options
+        `points` and `test_points`, where they are to differ from the paper's (counts).
+
+    Raises
+    ------
+    ValueError
+        The name or an option is unknown, or a count is not a positive whole number.
+    """
+    if isinstance(name, Task):
+        return replace(name, **options)
+    unknown = set(options) - {"points", "test_points"}
+    if unknown:
+        raise ValueError(f"{sorted(unknown)[0]} is no option of task; it takes points, test_points")
+    return TASKS[_choice("task", name, TASKS)](**options)
+
+
+# ------------------------------------------------------------------------------------------- growth
+
+
+def staircase(n: torch.Tensor) -> torch.Tensor:
+    """Return the gate θ(n): 0 below 0, sin²(πn/2) on the step from 0 to 1, 1 above (any shape, n in neurons)."""
+    return torch.sin(math.pi / 2 * n.clamp(0, 1)) ** 2
+
+
+def staircase_slope(n: torch.Tensor) -> torch.Tensor:
+    """Return dθ/dn (1/neuron, any shape), which is exactly 0 wherever the gate is shut or fully open."""
+    return torch.where((n <= 0) | (n >= 1), torch.zeros_like(n), math.pi / 2 * torch.sin(math.pi * n))
+
+
+@dataclass(frozen=True)
+class AuxiliaryWeight:
+    """Growth by one more weight N, which is the network's size and an input to every hidden neuron.
+
+    The three arms differ in one value: growing starts small, grown starts at the target and stays
+    trainable (the paper's comparison), static starts there frozen. Every field but `frozen` takes one
+    value, or one for each trial. Source: the paper's method 1, with δ = 1.
+    """
+
+    start: float = 0.0  # N0, neurons; paper: 0 growing, 5 grown
+    target: float = 5.0  # N_inf, neurons; paper: 5
+    coupling: float = 0.1  # λ of the size loss λ (N - N_inf)², dimensionless; paper: 0.1, Figure 5: 0.01
+    frozen: bool = False  # True: N stays where it starts
+
+    def __post_init__(self):
+        for name in ("start", "target", "coupling"):
+            _number(name, getattr(self, name), 0)
+
+    def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
+        """Return N - m + 1 for the neurons m = 1 ... width, (width, T), the argument of their gates (neurons)."""
+        return size - torch.arange(width, dtype=size.dtype, device=size.device)[:, None]
+
+    def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
+        """Return every neuron's gate, (width, T), 0 ... 1, for sizes (T,) in neurons."""
+        return staircase(self.steps(size, width))
+
+    def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
+        """Return the derivative of every gate by the size, (width, T), 1/neuron."""
+        return staircase_slope(self.steps(size, width))
+
+    def arm(self) -> np.ndarray | str:
+        """Return "growing", "grown" or "static", which follows from the values (one for each trial where they are)."""
+        begins = np.where(np.asarray(self.start) == np.asarray(self.target), "grown", "growing")
+        return "static" if self.frozen else (str(begins) if begins.ndim == 0 else begins)
+
+
+# ------------------------------------------------------------------------------------------ network
+
+
+def layer_shapes(width: int, inputs: int = 1, outputs: int = 1) -> list[tuple[int, int]]:
+    """Return (1 + inputs, neurons) of the hidden and the output layer; the bias comes first, then the size, then x."""
+    return [(2 + inputs, width), (1 + width, outputs)]
+
+
+def unpack(theta: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Return the size (T,) and the layers (1 + inputs, neurons, T) that the rows of theta (rows, T) hold."""
+    blocks = theta[1:].split([fan * neurons for fan, neurons in shapes])
+    return theta[0], [block.reshape(*shape, -1) for block, shape in zip(blocks, shapes, strict=True)]
+
+
+def pack(size: torch.Tensor, layers: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Return theta (rows, T), in which the size is the first of the weights: the inverse of `unpack`."""
+    return torch.cat([size[None], *(layer.reshape(-1, size.shape[-1]) for layer in layers)])
+
+
+def initial_weights(seed: int, trials: Sequence[int], width: int, start: np.ndarray) -> torch.Tensor:
+    """Return theta (rows, T) in float64: the size at `start`, everything else uniform on [-1, 1].
+
+    A trial's output bias is drawn first and then b, u, w, v neuron by neuron, so that a narrower
+    network is the first part of a wider one and the arms of a trial begin alike.
+    """
+    drawn = np.stack([random_stream(seed, k, "weights").uniform(-1, 1, 1 + 4 * width) for k in trials], axis=-1)
+    bias, neurons = torch.tensor(drawn[:1]), torch.tensor(drawn[1:]).reshape(width, 4, -1)  # b, u, w, v
+    size = torch.tensor(np.broadcast_to(start, bias.shape[1:]).copy())
+    return pack(size, [neurons[:, :3].transpose(0, 1), torch.cat([bias, neurons[:, 3]])])
+
+
+def outputs(theta: torch.Tensor, x: torch.Tensor, growth: AuxiliaryWeight, width: int) -> torch.Tensor:
+    """Return ŷ (outputs, points, T) of T networks, the definition that all else is tested against.
+
+    ŷ(x) = c + Σ_m v_m θ(N - m + 1) tanh(b_m + u_m N + w_m x), for m = 1 ... width; x is (inputs, points, T).
+    """
+    size, (hidden, output) = unpack(theta, layer_shapes(width, x.shape[0]))
+    enters = torch.cat([size.expand(1, *x.shape[1:]), x])
+    z = hidden[0, :, None] + torch.einsum("iht,ipt->hpt", hidden[1:], enters)
+    active = growth.gate(size, width)[:, None] * torch.tanh(z)
+    return output[0, :, None] + torch.einsum("hot,hpt->opt", output[1:], active)
+
+
+def task_loss(y_hat: torch.Tensor, y: torch.Tensor, loss: str) -> torch.Tensor:
+    """Return the mean over the points (..., points, T) of the squared error, or of the binary cross-entropy (nats)."""
+    if loss == "squared":
+        return ((y_hat - y) ** 2).mean(-2)
+    return (torch.nn.functional.softplus(y_hat) - y * y_hat).mean(-2)
+
+
+def size_loss(size: torch.Tensor, target: torch.Tensor, coupling: torch.Tensor) -> torch.Tensor:
+    """Return λ (N - N_inf)², (T,)."""
+    return coupling * (size - target) ** 2
+
+
+# ----------------------------------------------------------------------------------------- training
+
+
+def _gradient(theta, gate, slope, x, y, target, coupling, moves, loss):
+    """Gradient of the loss by theta, (rows, T), for one input and one output, written out so that it compiles well.
+
+    x and y are (points, T); gate and slope are (A, T) for the first A neurons, which are all that theta holds;
+    moves (T,) is 0 where the size is frozen and 1 where it is trained.
+    """
+    size, ((b, u, w), output) = unpack(theta, layer_shapes(len(gate)))  # b, u, w: (A, T)
+    c, v = output[0], output[1:, 0]
+    a = 2 * torch.sigmoid(2 * ((b + u * size)[:, None] + w[:, None] * x)) - 1  # tanh, (A, P, T), a third faster
+    y_hat = c + ((v * gate)[:, None] * a).sum(0)  # (P, T)
+    g = (2 * (y_hat - y) if loss == "squared" else torch.sigmoid(y_hat) - y) * (1 / x.shape[0])  # dL/dŷ
+    ga = (g * a).sum(1)  # (A, T)
+    gz = g * (1 - a * a)  # (A, P, T)
+    db, dw = v * gate * gz.sum(1), v * gate * (gz * x).sum(1)
+    dsize = (u * db).sum(0) + (v * slope * ga).sum(0) + 2 * coupling * (size - target)
+    return torch.cat([(moves * dsize)[None], db, size * db, dw, g.sum(0)[None], gate * ga])
+
+
+def _move(theta, change, lost):
+    """Add `change` to theta by Kahan's compensated sum, so that steps below theta's rounding are not lost.
+
+    Without it a float32 weight stops moving once lr × gradient falls under half a unit in its last place.
+    """
+    change = change - lost
+    moved = theta + change
+    return moved, (moved - theta) - change
+
+
+def _step(state, x, y, knobs, growth, width, loss, optimizer):
+    """One epoch of T networks, whose state (rows, T) is split by `_rows_of`.
+
+    All of it is one tensor because the compiler then keeps it in memory from step to step; what is passed on
+    in pieces it would compute anew at each use, the gate's sines for every point.
+    """
+    theta, lost, *moments, gates, peak, used = state.split(_rows_of(width, optimizer))
+    gate, slope = gates.chunk(2)
+    lr, target, coupling, moves = knobs
+    change = _gradient(theta, gate, slope, x, y, target, coupling, moves, loss)
+    if optimizer == "adam":  # betas 0.9, 0.999, eps 1e-8
+        mean, square, epoch = moments
+        mean, square, epoch = 0.9 * mean + 0.1 * change, 0.999 * square + 0.001 * change**2, epoch + 1
+        change = mean / (1 - 0.9**epoch) / (torch.sqrt(square / (1 - 0.999**epoch)) + 1e-8)
+        moments = mean, square, epoch
+    theta, lost = _move(theta, -lr * change, lost)
+    gates, now = _gates(growth, theta[0], width), theta[:1]
+    used = used + (gates[:width] > 1e-3).sum(0, keepdim=True)
+    return torch.cat([theta, lost, *moments, gates, torch.maximum(peak, now), used])
+
+
+def _rows_of(width, optimizer):
+    """How many rows of the state are theta, what Kahan's sum lost of it, Adam's moments and epoch, gates, peak, use."""
+    rows = 2 + 4 * width
+    return [rows, rows, *([rows, rows, 1] if optimizer == "adam" else []), 2 * width, 1, 1]
+
+
+def _gates(growth, size, active):
+    """The gates of the first `active` neurons and below them their slopes, (2A, T)."""
+    return torch.cat([growth.gate(size, active), growth.slope(size, active)])
+
+
+def _steps(state, x, y, knobs, growth, width, loss, optimizer, count):
+    """`count` epochs in a row."""
+    for _ in range(count):
+        state = _step(state, x, y, knobs, growth, width, loss, optimizer)
+    return state
+
+
+@functools.lru_cache(maxsize=None)
+def _stride(growth_class, width, loss, optimizer, count, compiled):
+    """`_steps` for one shape of network; numbers such as λ enter as tensors, so that one graph serves them all."""
+    chosen = dict(growth=growth_class(), width=width, loss=loss, optimizer=optimizer, count=count)
+
+    def steps(state, x, y, knobs):
+        return _steps(state, x, y, knobs, **chosen)
+
+    return torch.compile(steps, dynamic=False) if compiled else steps
+
+
+@functools.lru_cache(maxsize=1)
+def has_compiler() -> bool:
+    """Return whether torch.compile finds a C++ compiler; warn once where it finds none."""
+    from torch._inductor.cpp_builder import get_cpp_compiler
+
+    try:
+        get_cpp_compiler()
+    except Exception:  # the class of this error is private to torch
+        warnings.warn("no C++ compiler was found, so training runs without compiling, many times slower", stacklevel=2)
+        return False
+    return True
+
+
+@dataclass
+class Run:
+    """Trained networks and their record, as `fit` returns them.
+
+    Attributes
+    ----------
+    task, growth
+        What was learned, and how the networks grew.
+    settings : dict
+        The remaining arguments of `fit`.
+    finals : DataFrame
+        A row a trial and final epoch: settings, losses, size (neurons), accuracy, operations, seconds.
+    history : DataFrame
+        A row a trial and logged epoch, under the same names.
+    weights : ndarray
+        The trained theta, (rows, T); see `unpack`.
+    snapshots : dict of int to ndarray
+        theta at every logged epoch, where `keep_weights` asked for it.
+    """
+
+    task: Task
+    growth: AuxiliaryWeight
+    settings: dict
+    finals: pd.DataFrame
+    history: pd.DataFrame
+    weights: np.ndarray
+    snapshots: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def theta(self, epoch: int | None = None) -> torch.Tensor:
+        """Return theta (rows, T) at the end, or at a logged epoch where snapshots were kept."""
+        if epoch is not None and epoch not in self.snapshots:
+            known = ", ".join(map(str, self.snapshots)) or "none: fit with keep_weights=True"
+            raise ValueError(f"epoch is {epoch!r}; weights were kept at {known}")
+        return torch.tensor(self.weights if epoch is None else self.snapshots[epoch])
+
+    def predict(self, x, epoch: int | None = None) -> np.ndarray:
+        """Return the predictions (trials, points, outputs) at x (points,), dimensionless, the same for every trial.
+
+        A regression gives ŷ, a classification the probability of class 1.
+        """
+        x = np.atleast_1d(_number("x", x))
+        theta = self.theta(epoch)
+        x = torch.tensor(x, dtype=theta.dtype)[None, :, None].expand(1, len(x), theta.shape[1])
+        y_hat = outputs(theta, x, self.growth, self.settings["width"])
+        return (torch.sigmoid(y_hat) if self.task.loss == "logistic" else y_hat).permute(2, 1, 0).numpy()
+
+    def confusion(self) -> pd.DataFrame:
+        """Return how many of 1000 fresh points of each true class get each predicted class, four rows a trial."""
+        if self.task.loss == "squared":
+            raise ValueError(f"task is {self.task.name!r}; a confusion matrix takes a classification")
+        y_hat, y = _fresh(self.theta(), self.growth, self.task, self.settings)
+        return pd.concat([pd.DataFrame({"trial": _trials(self.settings["trials"]), "true_class": i, "predicted_class": j,
+                                        "count": (((y > 0.5) == i) & ((y_hat >= 0) == j)).sum(0).numpy()})
+                          for i in (0, 1) for j in (0, 1)], ignore_index=True)
+
+    def size_gradient(self) -> pd.DataFrame:
+        """Return what moves the size, a row a trial and logged epoch: -dL/dN of the task and of the size loss.
+
+        Needs `keep_weights=True`. Units: loss per neuron; a positive value makes the network grow.
+        """
+        x, y = (torch.tensor(a[: self.task.train_points]) for a in _data(self.task, self.settings))
+        target, coupling = (_spread(getattr(self.growth, n), x.shape[1]) for n in ("target", "coupling"))
+
+        def total(size, rest):
+            y_hat = outputs(torch.cat([size[None], rest]), x[None], self.growth, self.settings["width"])[0]
+            return task_loss(y_hat, y, self.task.loss).sum()
+
+        frames = []
+        for epoch, theta in self.snapshots.items():
+            theta = torch.tensor(theta, dtype=torch.float64)
+            pull = -torch.func.grad(total)(theta[0], theta[1:])
+            frames.append({"trial": _trials(self.settings["trials"]), "epoch": epoch, "task_part": pull.numpy(),
+                           "size_part": (-2 * coupling * (theta[0] - target)).numpy()})
+        return pd.concat(map(pd.DataFrame, frames), ignore_index=True)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the run to one .npz file, without pickle; `load` reads it."""
+        frames = {name: _parquet_bytes(getattr(self, name)) for name in ("finals", "history")}
+        kept = np.array(list(self.snapshots), dtype=np.int64)
+        about = {"task": [self.task.name, self.task.points, self.task.test_points],
+                 "growth": _plain(asdict(self.growth)), "settings": _plain(self.settings)}
+        with _replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, weights=self.weights, about=np.array(json.dumps(about)), epochs=kept,
+                                snapshots=np.array(list(self.snapshots.values())), **frames)
+
+
+def load(path: str | os.PathLike) -> Run:
+    """Return the run that `Run.save` wrote to `path`."""
+    with np.load(path, allow_pickle=False) as file:
+        about = json.loads(str(file["about"]))
+        name, points, test_points = about["task"]
+        frames = [pd.read_parquet(io.BytesIO(file[part].tobytes())) for part in ("finals", "history")]
+        return Run(task(name, points=points, test_points=test_points), AuxiliaryWeight(**about["growth"]),
+                   about["settings"], *frames, file["weights"], dict(zip(file["epochs"].tolist(), file["snapshots"], strict=True)))
+
+
+def _plain(values):
+    """The dict with arrays as lists and ranges as pairs, as JSON takes it."""
+    def one(value):
+        if isinstance(value, np.ndarray | np.generic):
+            return value.tolist()
+        return [*value] if isinstance(value, tuple | range) else value
+    return {key: one(value) for key, value in values.items()}
+
+
+def _trials(trials):
+    """The numbers of the trials: 0 ... n-1 for a count, or as given."""
+    if isinstance(trials, range | list | tuple | np.ndarray):
+        numbers = [_whole("trials", k, 0) for k in trials]
+        if numbers:
+            return np.array(numbers)
+    return np.arange(_whole("trials", trials))
+
+
+def _spread(value, count, dtype=torch.float64):
+    """One float64 for each trial."""
+    return torch.tensor(np.broadcast_to(np.asarray(value, dtype=float), count).copy(), dtype=dtype)
+
+
+def _data(task, settings, stream="data", points=None, where=slice(None)):
+    """The data sets of a run's trials, or of those at `where`."""
+    sets = _trials(settings["trials"])
+    if settings["data_seed"] is not None:
+        sets = np.broadcast_to(settings["data_seed"], sets.shape)
+    return task.draw(settings["seed"], sets[where], stream, points)
+
+
+def _log_every(epochs):
+    """The smallest round step that logs at most 50 epochs, the first and the last among them."""
+    for power in range(12):
+        for step in (1, 2, 2.5, 5):
+            if (step * 10**power) % 1 == 0 and epochs / (step * 10**power) <= 49:
+                return int(step * 10**power)
+    raise ValueError(f"epochs is {epochs!r}; it takes at most 10^12")
+
+
+def fit(task_or_name: str | Task, growth: AuxiliaryWeight | None = None, *, trials=64, epochs=4000, lr=1e-3,
+        width: int = 9, seed: int = 0, optimizer: str = "gd", dtype: str = "float32", log_every: int | None = None,
+        data_seed=None, device: str = "cpu", keep_weights: bool = False, compiled: bool | None = None,
+        control: str = "none", progress: Callable[[float], None] | None = None) -> Run:
+    """Return many networks of one setting, trained at once by full-batch gradient descent.
+
+    Trial k depends on `seed` and k alone: not on how many train beside it, and its data and first
+    weights are the same in every arm.
+
+    Parameters
+    ----------
+    task_or_name : str or Task
+        What to learn; see `task`.
+    growth : AuxiliaryWeight
+        How the size behaves; its start, target and coupling take one value or one for each trial.
+    trials : int or sequence of int
+        How many networks (trials 0 ... n-1), or which.
+    epochs : int or increasing sequence of int
+        Full-batch steps; for a sequence, `finals` has rows for each of them, read off one run.
+    lr : float or array
+        Learning rate η (dimensionless), one or one for each trial.
+    width : int
+        Neurons that exist, H; no smaller than the size's start and target.
+    seed : int
+        Picks the trials' random numbers.
+    optimizer : {"gd", "adam"}
+        Plain gradient descent, or Adam with 0.9, 0.999 and 1e-8.
+    dtype : {"float32", "float64"}
+        Precision of the training; float32 steps use a compensated sum.
+    log_every : int, optional
+        Epochs between rows of the history; by default at most 50 rows a trial.
+    data_seed : int or sequence of int, optional
+        The trial whose data set is used: one for all, or one for each; by default each trial's own.
+    device : str
+        A torch device.
+    keep_weights : bool
+        Keep the weights at every logged epoch, for `Run.size_gradient` and `Run.predict`.
+    compiled : bool, optional
+        Compile the step (default: where a C++ compiler is found).
+    control : str
+        A name for a control experiment, copied to the frames.
+    progress : callable, optional
+        Called with the fraction done, 0 ... 1, as training goes on.
+
+    Raises
+    ------
+    ValueError
+        One sentence that names the argument, what it got and what it takes.
+    """
+    what, growth = task(task_or_name), AuxiliaryWeight() if growth is None else growth
+    if not isinstance(growth, AuxiliaryWeight):
+        raise ValueError(f"growth is {growth!r}; it takes an AuxiliaryWeight")
+    numbers, ends = _trials(trials), [_whole("epochs", e) for e in np.atleast_1d(np.array(epochs, dtype=object))]
+    if sorted(set(ends)) != ends:
+        raise ValueError(f"epochs is {epochs!r}; several of them take increasing order")
+    log_every = _log_every(ends[-1]) if log_every is None else _whole("log_every", log_every)
+    settings = {"trials": trials, "epochs": epochs, "lr": lr, "width": _whole("width", width),
+                "seed": _whole("seed", seed, 0), "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
+                "dtype": _choice("dtype", dtype, ("float32", "float64")), "log_every": log_every,
+                "data_seed": data_seed, "device": device, "control": control}
+    _check_against(numbers, growth, settings)
+    compiled = has_compiler() if compiled is None else compiled
+    block = BLOCK * (min(torch.get_num_threads(), 4) if len(numbers) > BLOCK else 1)
+    pieces = []
+    for first in range(0, len(numbers), block):
+        where = np.arange(first, min(first + block, len(numbers)))
+        report = None if progress is None else lambda part, a=first, n=len(where): progress((a + part * n) / len(numbers))
+        pieces.append(_train(what, growth, settings, numbers, where, block, ends, keep_weights, compiled, report))
+    finals, history = (pd.concat(frames, ignore_index=True) for frames in list(zip(*pieces, strict=True))[:2])
+    kept = {epoch: np.concatenate([p[3][epoch] for p in pieces], axis=-1) for epoch in pieces[0][3]}
+    return Run(what, growth, settings, finals, history, np.concatenate([p[2] for p in pieces], axis=-1), kept)
+
+
+def _check_against(numbers, growth, settings):
+    """Hold the arguments of `fit` against each other and against the machine."""
+    fields = {name: getattr(growth, name) for name in ("start", "target", "coupling")} | {"lr": settings["lr"]}
+    _number("lr", settings["lr"], 0, above=True)
+    if settings["data_seed"] is not None:
+        fields["data_seed"] = [_whole("data_seed", int(d) if isinstance(d, float) and d.is_integer() else d, 0)
+                               for d in np.atleast_1d(settings["data_seed"]).tolist()]
+        settings["data_seed"] = np.array(fields["data_seed"])
+    for name, value in fields.items():
+        if np.size(value) not in (1, len(numbers)):
+            raise ValueError(f"{name} has {np.size(value)} values; it takes one, or one for each of the {len(numbers)} trials")
+    for name in ("start", "target"):
+        if settings["width"] < np.max(fields[name]):
+            raise ValueError(f"width is {settings['width']}; it takes at least the {name}, which is {np.max(fields[name]):g}")
+    try:
+        torch.empty(0, device=settings["device"])
+    except (RuntimeError, AssertionError, TypeError):
+        raise ValueError(f"device is {settings['device']!r}; it takes a device that torch has here, such as cpu") from None
+
+
+def _train(task, growth, settings, numbers, where, block, ends, keep_weights, compiled, progress):
+    """Train the trials at `where` as one block, padded to its full size: finals, history, weights and snapshots."""
+    began = time.perf_counter()
+    padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
+    make = dict(dtype=getattr(torch, settings["dtype"]), device=settings["device"])
+
+    def knob(value):
+        return torch.tensor(np.broadcast_to(np.asarray(value, dtype=float), numbers.shape)[padded].copy(), **make)
+
+    x, y = (torch.tensor(a, **make) for a in _data(task, settings, where=padded))
+    growth = replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
+    train = x[: task.train_points].contiguous(), y[: task.train_points].contiguous()
+    knobs = knob(settings["lr"]), growth.target, growth.coupling, knob(0.0 if growth.frozen else 1.0)
+    width = settings["width"]
+    theta = initial_weights(settings["seed"], numbers[padded], width, growth.start.cpu().numpy()).to(**make)
+    state = [theta, *(torch.zeros_like(theta) for _ in range(3 if settings["optimizer"] == "adam" else 1))]
+    if settings["optimizer"] == "adam":
+        state.append(torch.zeros_like(theta[:1]))  # the epoch
+    active = min(width, math.ceil(max(growth.start.max().item(), growth.target.max().item())) + 1)
+
+    logged = sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends})
+    records, finals, snapshots, epoch = [], [], {}, 0
+    operations, computed, diverged = torch.zeros(block, dtype=torch.float64), 0.0, torch.zeros(block, dtype=torch.bool)
+    for until in logged:
+        state, used, cost, active = _epochs(state, until - epoch, train, knobs, growth, width, active,
+                                            task.loss, settings["optimizer"], compiled)
+        operations += used.double().cpu() * FLOPS * task.train_points
+        computed += cost * FLOPS * task.train_points
+        epoch = until
+        record = _measure(state[0], x, y, growth, task, width) | {"epoch": epoch}
+        worst = np.maximum(record["train_task_loss"], record["test_task_loss"]) + record["size_loss"]
+        diverged |= torch.tensor(~(worst <= TOO_LARGE))
+        records.append(record | {"trial": numbers[padded]})
+        if keep_weights:
+            snapshots[epoch] = state[0][:, : len(where)].cpu().numpy().copy()
+        if epoch in ends:
+            finals.append(records[-1] | {"epochs": epoch, "flops": operations.numpy().copy(), "flops_done": computed,
+                                         "diverged": diverged.numpy().copy(),
+                                         "seconds": (time.perf_counter() - began) / len(where),
+                                         "accuracy_fresh": _accuracy_fresh(state[0], growth, task, settings, padded)})
+        if progress is not None:
+            progress(epoch / ends[-1])
+    cut = [pd.DataFrame(r).iloc[: len(where)] for r in records], [pd.DataFrame(f).iloc[: len(where)] for f in finals]
+    about = _about(task, growth, settings, where, numbers)
+    history, finals = (pd.concat(frames, ignore_index=True) for frames in cut)
+    return _framed(finals, about), _framed(history, about), state[0][:, : len(where)].cpu().numpy(), snapshots
+
+
+def _epochs(state, epochs, train, knobs, growth, width, active, loss, optimizer, compiled):
+    """Train every network for `epochs` more, computing only the first `active` neurons while that is exact.
+
+    A neuron whose gate has been zero ever since the start has a zero gradient, so leaving it out changes
+    nothing. The largest size on the way tells whether one opened; then all is done again with every neuron.
+    """
+    cost = 0
+    while True:
+        rows = _rows(width, active).to(state[0].device)
+        part = [s[rows] if len(s) > 1 else s for s in state]
+        size = part[0][:1]
+        packed = torch.cat([*part, _gates(growth, size[0], active), size, torch.zeros_like(size)])
+        with torch.no_grad(), torch._dynamo.config.patch(recompile_limit=64):
+            for count, times in ((STRIDE, epochs // STRIDE), (1, epochs % STRIDE)):
+                steps = _stride(type(growth), active, loss, optimizer, count, compiled)
+                for _ in range(times):
+                    packed = steps(packed, *train, knobs)
+        *part, _, peak, used = packed.split(_rows_of(active, optimizer))
+        cost += active * epochs
+        if active == width or (peak <= active).all():
+            break
+        active = width
+    state = [s.index_copy(0, rows, p) if len(s) > 1 else p for s, p in zip(state, part, strict=True)]
+    return state, used[0], cost, active
+
+
+def _rows(width, active):
+    """The rows of theta that hold the size and the first `active` of `width` neurons."""
+    size, (hidden, output) = unpack(torch.arange(2 + 4 * width)[:, None], layer_shapes(width))
+    return pack(size, [hidden[:, :active], output[: 1 + active]])[:, 0]
+
+
+def _measure(theta, x, y, growth, task, width):
+    """What is logged of every trial: losses, size, active width and accuracy on the test points, in float64."""
+    y_hat = outputs(theta, x[None], growth, width)[0]
+    parts = [(y_hat[part].double(), y[part].double()) for part in (slice(task.train_points), slice(task.train_points, None))]
+    size = theta[0].double()
+    record = {"train_task_loss": task_loss(*parts[0], task.loss), "test_task_loss": task_loss(*parts[1], task.loss),
+              "size_loss": size_loss(size, growth.target.double(), growth.coupling.double()), "size": size,
+              "active_width": (growth.gate(size, width) > 1e-3).sum(0),
+              "accuracy": _right(*parts[1]) if task.loss == "logistic" else torch.full_like(size, math.nan)}
+    return {name: value.cpu().numpy() for name, value in record.items()}
+
+
+def _fresh(theta, growth, task, settings, where=slice(None)):
+    """The outputs and the classes (points, T) at fresh points."""
+    x, y = (torch.tensor(a, dtype=theta.dtype, device=theta.device)
+            for a in _data(task, settings, "fresh", FRESH_POINTS, where))
+    return outputs(theta, x[None], growth, settings["width"])[0], y
+
+
+def _accuracy_fresh(theta, growth, task, settings, padded):
+    """The accuracy at fresh points, (T,); not a number for a regression."""
+    if task.loss == "squared":
+        return math.nan
+    return _right(*_fresh(theta, growth, task, settings, padded)).cpu().numpy()
+
+
+def _right(y_hat, y):
+    """The fraction of the points (points, T) on the right side of probability one half."""
+    return ((y_hat >= 0) == (y > 0.5)).double().mean(0)
+
+
+def _about(task, growth, settings, where, numbers):
+    """The settings of the trials at `where`, one column each."""
+    def one(value):
+        return np.broadcast_to(np.asarray(value), numbers.shape)[where]
+
+    plain = {name: getattr(growth, name).double().cpu().numpy()[: len(where)] for name in ("start", "target", "coupling")}
+    sets = numbers if settings["data_seed"] is None else settings["data_seed"]
+    arm = replace(growth, **plain).arm()
+    return {"task": task.name, "method": type(growth).__name__, "arm": arm, "control": settings["control"],
+            "trial": numbers[where], **plain, "width": settings["width"], "lr": one(settings["lr"]),
+            "points": task.points, "test_points": task.test_points, "seed": settings["seed"], "data_seed": one(sets),
+            "optimizer": settings["optimizer"], "dtype": settings["dtype"]}
+
+
+def _framed(frame, about):
+    """The frame with the settings in front of it and the sums that are reported beside their parts."""
+    about = pd.DataFrame(about)
+    repeats = len(frame) // len(about)
+    settings = pd.concat([about] * repeats, ignore_index=True)
+    frame = pd.concat([settings, frame.drop(columns="trial")], axis=1)
+    return with_sums(frame)
+
+
+def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with train_loss and test_loss, each the task loss and the size loss together, as published."""
+    return frame.assign(**{f"{part}_loss": frame[f"{part}_task_loss"] + frame["size_loss"] for part in ("train", "test")})
+
+
+# ---------------------------------------------------------------------------------- studies and store
+
+HOME = Path(__file__).resolve().parent
+STUDIES = ("figure-2", "figure-3", "figure-4", "figure-5", "float64")
+CELL_TRIALS = 2560  # trials in one piece of a study: about half a minute of work
+KEPT_TRIALS, DRAWN_TRIALS = 200, 20  # trials whose history, and whose fit on a grid, a study keeps
+SUMS = ["train_loss", "test_loss"]  # derived on loading, never stored
+COUNTS = ("trial", "width", "points", "test_points", "seed", "data_seed", "active_width", "epoch", "epochs",
+          "true_class", "predicted_class", "count")
+
+
+def arms(**choices) -> dict[str, AuxiliaryWeight]:
+    """Return the three arms by name; each differs from its neighbour in one argument. `choices` go to all."""
+    growing = AuxiliaryWeight(**choices)
+    grown = replace(growing, start=growing.target)
+    return {"growing": growing, "grown": grown, "static": replace(grown, frozen=True)}
+
+
+def published(study: str, scale: str = "paper") -> list[dict]:
+    """Return the settings of a published study, arguments of `fit` each, three arms to a target.
+
+    At the quick scale everything is as published but the number of trials.
+    """
+    _choice("study", study, STUDIES), _choice("scale", scale, ("quick", "paper"))
+
+    def cross(names, trials, **settings):
+        coupling = settings.pop("coupling", 0.1)
+        few = {"figure-2": 64, "float64": 16}.get(study, 128)
+        return [{"task": name, "growth": growth, "trials": trials if scale == "paper" else few, "width": 9, "seed": 0,
+                 "lr": 1e-3, **settings} for name in names for growth in arms(coupling=coupling).values()]
+
+    shared = ("bessel-sum", "cubic-1", "quadratic-1")  # Figure 4 reads these off Figure 3's runs
+    long, short = {"epochs": (20_000, 40_000), "log_every": 800}, {"epochs": (20_000,), "log_every": 400}
+    classes = {"epochs": (10_000,), "log_every": 200, "lr": 0.08, "coupling": 0.01}
+    one_data_set = {"epochs": (40_000,), "log_every": 250, "data_seed": 0}
+    if study == "figure-2":
+        return cross(["bessel-j0"], 200, **one_data_set)
+    if study == "figure-3":
+        return cross(shared, 10_000, **long)
+    if study == "figure-4":
+        return cross(shared, 10_000, **long) + cross(["cubic-2", "quadratic-2"], 10_000, **short)
+    if study == "figure-5":
+        return cross(["square-wave"], 10_000, **classes)
+    return [s | {"dtype": "float64", "log_every": s["epochs"][-1] // 10} for s in cross(["bessel-j0"], 1000, **one_data_set) + cross(shared, 1000, **long)
+            + cross(["cubic-2", "quadratic-2"], 1000, **short) + cross(["square-wave"], 1000, **classes)]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The frames of a study and, in `origin`, one line that says where they come from."""
+
+    finals: pd.DataFrame
+    history: pd.DataFrame
+    curves: pd.DataFrame
+    origin: str
+
+
+def study(name: str, scale: str = "paper", workers: int = 2) -> Results:
+    """Return a published study: computed here at the quick scale; at the paper scale what `data/` lacks is computed.
+
+    Parameters
+    ----------
+    name : str
+        One of `STUDIES`.
+    scale : {"quick", "paper"}
+        A small honest sample, trained now, or the published number of trials.
+    workers : int
+        Local processes for the paper scale, of one thread each.
+
+    Raises
+    ------
+    ValueError
+        The name or the scale is unknown.
+    """
+    settings = published(name, scale)
+    if scale == "quick":
+        began = time.perf_counter()
+        cells = [_compute(cell, report) for cell, report in _watched(name, _cells(settings))]
+        frames = _select(name, pd.concat(cells, ignore_index=True))
+        trials = frames["finals"]["trial"].nunique()
+        return Results(**frames, origin=f"{trials} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
+    if not is_stored(name):
+        _compute_missing(name, _cells(settings), _whole("workers", workers))
+    about = _about_file(_path(name, "finals"))
+    trials = f"{max(s['trials'] for s in settings):,}".replace(",", " ")
+    origin = f"{trials} trials an arm from data/, made in {about['core_minutes']:.0f} core-minutes."
+    return Results(*(stored(name, what) for what in ("finals", "history", "curves")), origin=origin)
+
+
+def stored(study: str, what: str = "finals") -> pd.DataFrame:
+    """Return the committed frame of a study.
+
+    Parameters
+    ----------
+    study : str
+        One of `STUDIES`.
+    what : {"finals", "history", "curves"}
+        A row a trial; a row a trial and logged epoch, for the first 200 trials; or predictions on a grid
+        (first 20 trials) and confusion counts. Columns and units stand in data/README.md.
+
+    Raises
+    ------
+    ValueError
+        The study or `what` is unknown.
+    FileNotFoundError
+        `data/` does not hold the study.
+    """
+    _choice("study", study, STUDIES), _choice("what", what, ("finals", "history", "curves"))
+    path = _path(study, what)
+    if not path.exists():
+        raise FileNotFoundError(f"study {study!r} is not in data/; `make paper` computes it")
+    frame = pq.read_table(path).to_pandas()
+    return frame if what == "curves" else with_sums(frame)
+
+
+def _path(study, what):
+    return HOME / "data" / (f"{study}.parquet" if what == "finals" else f"{study}-{what}.parquet")
+
+
+def _about_file(path):
+    """The settings and the circumstances that a file of `data/` was made with."""
+    return json.loads(pq.read_schema(path).metadata[b"growlib"])
+
+
+def _described(settings):
+    """The settings of a piece of work as plain JSON values."""
+    return _plain(settings | {"growth": {"method": type(settings["growth"]).__name__, **asdict(settings["growth"])}})
+
+
+def is_stored(study: str) -> bool:
+    """Return whether `data/` holds the whole study, with the settings and the method of this program."""
+    paths = [_path(study, what) for what in ("finals", "history", "curves")]
+    if not all(path.exists() for path in paths):
+        return False
+    about = _about_file(paths[0])
+    return about["method"] == METHOD and about["settings"] == [_described(s) for s in published(study)]
+
+
+def _cells(settings):
+    """The pieces of a study: every setting, some trials at a time."""
+    return [s | {"trials": range(first, min(first + CELL_TRIALS, s["trials"]))}
+            for s in settings for first in range(0, s["trials"], CELL_TRIALS)]
+
+
+def _compute(cell, report=None):
+    """Train one cell and return what is kept of it as one frame, its parts named in the column `what`."""
+    arguments = {name: value for name, value in cell.items() if name not in ("task", "growth")}
+    run = fit(cell["task"], cell["growth"], progress=report, **arguments)
+    history = run.history[run.history["trial"] < KEPT_TRIALS]
+    grid = np.linspace(-1, 1, 201)
+    drawn = [k for k in cell["trials"] if k < DRAWN_TRIALS]
+    fits = run.predict(grid)[: len(drawn), :, 0]
+    curves = [pd.DataFrame({"kind": "prediction", "trial": np.repeat(drawn, len(grid)), "x": np.tile(grid, len(drawn)),
+                            "prediction": fits.ravel()})]
+    if run.task.loss == "logistic":
+        curves.append(run.confusion().assign(kind="confusion"))
+    about = run.finals[["task", "method", "arm", "control", "dtype", "epochs"]].iloc[-1].to_dict()
+    parts = {"finals": run.finals, "history": history, "curves": pd.concat(curves).assign(**about)}
+    return pd.concat([frame.assign(what=what) for what, frame in parts.items()], ignore_index=True)
+
+
+def _select(study, frame):
+    """The three frames of a study from the frame of its cells."""
+    ends = {"figure-3": [40_000], "figure-4": [20_000]}.get(study, frame["epochs"].dropna().unique())
+    frames = {what: _whole_numbers(part.drop(columns="what").dropna(axis=1, how="all")) for what, part in frame.groupby("what")}
+    frames["finals"] = frames["finals"][frames["finals"]["epochs"].isin(ends)].reset_index(drop=True)
+    frames["history"] = frames["history"][frames["history"]["epoch"] <= max(ends)].reset_index(drop=True)
+    frames["curves"] = frames["curves"][frames["curves"]["epochs"] <= max(ends)].reset_index(drop=True)
+    return frames
+
+
+def _whole_numbers(frame):
+    """The frame with counts as integers again, which a column with gaps cannot hold."""
+    counts = [name for name in COUNTS if name in frame and frame[name].notna().all()]
+    return frame.astype(dict.fromkeys(counts, "int32"))
+
+
+def _cell_path(cell):
+    """Where the cache keeps a cell; the name changes with its settings and with the method."""
+    text = json.dumps([METHOD, _described(cell)], sort_keys=True)
+    return HOME / ".cache" / "cells" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.parquet"
+
+
+def _work(cell):
+    """Compute a cell and put it into the cache (a worker process runs this)."""
+    began = time.perf_counter()
+    frame = _compute(cell).drop(columns=SUMS)
+    _write_parquet(frame, _cell_path(cell), {"core_minutes": (time.perf_counter() - began) / 60})
+
+
+def _quiet_worker():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the workers
+    torch.set_num_threads(1)
+
+
+def _compute_missing(study, cells, workers):
+    """Compute the cells that the cache lacks in `workers` processes, then write the study to `data/`."""
+    lacking = [cell for cell in cells if not _readable(_cell_path(cell))]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet_worker) as pool:
+        futures = [pool.submit(_work, cell) for cell in lacking]
+        try:
+            for future, _ in zip(as_completed(futures), _watched(study, lacking), strict=True):
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(pool._processes.values()):
+                process.terminate()
+            raise
+    paths = [_cell_path(cell) for cell in cells]
+    frames = _select(study, pd.concat(map(pd.read_parquet, paths), ignore_index=True))
+    minutes = sum(_about_file(path)["core_minutes"] for path in paths)
+    about = {"study": study, "method": METHOD, "settings": [_described(s) for s in published(study)],
+             "core_minutes": round(minutes, 1), "torch": torch.__version__.split("+")[0], "python": platform.python_version(),
+             "cpu": torch.backends.cpu.get_cpu_capability(), "machine": platform.machine(), "compiled": has_compiler()}
+    for what, frame in frames.items():
+        _write_parquet(frame, _path(study, what), about)
+
+
+def _readable(path):
+    """Whether the cache holds this cell whole; a damaged one is set aside with a warning."""
+    try:
+        pq.read_metadata(path)
+    except FileNotFoundError:
+        return False
+    except (pa.ArrowException, OSError) as error:
+        aside = path.with_suffix(".damaged")
+        warnings.warn(f"{path.name} in the cache cannot be read ({error}); it is set aside and computed again", stacklevel=2)
+        os.replace(path, aside)
+        return False
+    return True
+
+
+def _write_parquet(frame, path, about):
+    """Write the frame with `about` in its metadata, in float32 and small integers, whole or not at all."""
+    kinds = {name: "float32" for name in frame.select_dtypes("float")} | {name: "int32" for name in frame.select_dtypes("integer")}
+    table = pa.Table.from_pandas(frame.astype(kinds), preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"growlib": json.dumps(about).encode()})
+    with _replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=9)
+
+
+@contextlib.contextmanager
+def _replacing(path):
+    """A temporary name in the folder of `path` that takes its place when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _parquet_bytes(frame):
+    """The frame as the bytes of a Parquet file."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer)
+    return np.frombuffer(buffer.getvalue(), dtype=np.uint8)
+
+
+def _watched(label, pieces):
+    """Yield the pieces, each with a function that takes its fraction done, while a bar tells what is left.
+
+    Headless, with GROWLIB_PROGRESS naming a file, the fraction and the seconds left are written there instead.
+    """
+    told, began, total = os.environ.get("GROWLIB_PROGRESS"), time.monotonic(), max(len(pieces), 1)
+    with tqdm(total=100, desc=label, leave=False, disable=bool(told), bar_format="{desc} {bar} {n:.0f} % {remaining} left") as bar:
+        def report(fraction, done=0):
+            share = (done + fraction) / total
+            bar.update(100 * share - bar.n)
+            if told and share:
+                left = (time.monotonic() - began) * (1 - share) / share
+                Path(told).write_text(f"{label} {share:.0%}, {left:.0f} s left")
+
+        for i, piece in enumerate(pieces):
+            yield piece, functools.partial(report, done=i)
+            report(1, done=i)
+
+
+# --------------------------------------------------------------------------------------- statistics
+
+MEASURES = ("ratio of means", "ratio of medians", "probability")
+
+
+def pairs(frame: pd.DataFrame, value: str, against: str, by: Sequence[str]) -> pd.DataFrame:
+    """Return a row a trial with the `value` of growing and of the arm `against`; infinite where a trial diverged."""
+    kept = frame[frame["arm"].isin(("growing", against))]
+    kept = kept.assign(**{value: kept[value].where(~kept["diverged"], np.inf)})
+    return kept.pivot(index=[*by, "trial"], columns="arm", values=value).dropna()
+
+
+def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown", by: Sequence[str] = ("task",),
+            resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Return how growing does against another arm, a row a group and measure; below 1 (or above one half) favours growing.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Finals of both arms, paired by `trial` within a group.
+    value : str
+        The column to compare; smaller is better.
+    against : {"grown", "static"}
+        The paper's comparison, or the strict one.
+    by : sequence of str
+        Columns that make the groups.
+    resamples, seed : int
+        Bootstrap samples, and what picks them.
+
+    Returns
+    -------
+    DataFrame
+        `measure` is the ratio of means (growing over comparison; pairs that both converged), the ratio of
+        medians, or the probability that growing ends lower (ties count a half; diverged trials are worst).
+        `estimate`, `low` and `high` are dimensionless, with a 95 % BCa interval over trials; `pairs` counts
+        them and `lost` those that diverged.
+    """
+    _choice("against", against, ("grown", "static"))
+    rows = []
+    for group, part in pairs(frame, value, against, by).groupby(list(by)):
+        a, b = part["growing"].to_numpy(), part[against].to_numpy()
+        both = np.isfinite(a) & np.isfinite(b)
+        about = dict(zip(by, group, strict=True)) | {"against": against, "value": value, "pairs": len(a), "lost": int((~both).sum())}
+        for measure in MEASURES:
+            sample = (a[both], b[both]) if measure == "ratio of means" else (a, b)
+            rows.append(about | {"measure": measure} | _interval(sample, measure, resamples, seed))
+    return pd.DataFrame(rows)
+
+
+def _measured(a, b, measure, axis=-1):
+    """One measure of paired samples along an axis."""
+    if measure == "probability":
+        return ((a < b) + (a == b) / 2).mean(axis)
+    middle = np.mean if measure == "ratio of means" else np.median
+    return middle(a, axis) / middle(b, axis)
+
+
+def _interval(sample, measure, resamples, seed):
+    """The measure and its 95 % BCa interval; resampled in batches of at most two million values, so that memory stays flat."""
+    estimate = float(_measured(*sample, measure))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        low, high = stats.bootstrap(sample, lambda a, b, axis: _measured(a, b, measure, axis), paired=True, vectorized=True,
+                                    n_resamples=resamples, batch=max(1, 2_000_000 // len(sample[0])), method="BCa",
+                                    rng=np.random.default_rng(seed)).confidence_interval
+    same = not (np.isfinite(low) and np.isfinite(high))  # every resample gives the same number
+    return {"estimate": estimate, "low": estimate if same else float(low), "high": estimate if same else float(high)}
+
+
+def in_words(row: pd.Series | dict) -> str:
+    """Return an estimate with its interval as text of three digits, such as "0.310 (0.272 to 0.357)"."""
+    return "{0:#.3g} ({1:#.3g} to {2:#.3g})".format(*(row[name] for name in ("estimate", "low", "high")))
+
+
+def as_table(compared: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame of `compare` to be read: a row a comparison, a column a measure with its interval, pairs, lost."""
+    index = [name for name in compared if name not in ("measure", "estimate", "low", "high")]
+    text = compared.assign(text=[in_words(row) for _, row in compared.iterrows()])
+    return text.pivot(index=index, columns="measure", values="text")[list(MEASURES)].reset_index().rename_axis(columns=None)
+
+
+# ------------------------------------------------------------------------------------------ figures
+
+COLOURS = dict(zip(ARMS, (sns.color_palette("colorblind")[i] for i in (0, 1, 7)), strict=True))  # blue, orange, grey
+DASHES = dict(zip(ARMS, ("-", "--", ":"), strict=True))  # the second cue, for grey print
+POSITIVE, NEGATIVE = sns.color_palette("colorblind")[3], sns.color_palette("colorblind")[0]  # red and blue, as in Figure 1
+
+
+def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 4.2, **options) -> tuple[Figure, np.ndarray]:
+    """Return a figure in the collection's style, apart from pyplot, and its axes (rows, columns); sizes in inches an axes."""
+    with sns.axes_style("ticks"):
+        figure = Figure(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, **options)
+    sns.despine(figure)
+    return figure, axes
+
+
+def save_figure(figure: Figure, name: str, scale: str = "quick", folder: str = "") -> None:
+    """Write the figure as PNG and SVG, the same bytes for the same results.
+
+    `folder` is `figures/` at the paper scale and `figures/quick/` at the quick one unless it is named.
+    Raises ValueError where it cannot be written.
+    """
+    _choice("scale", scale, ("quick", "paper"))
+    into = Path(folder) if folder else HOME / "figures" / ("quick" if scale == "quick" else "")
+    try:
+        with mpl.rc_context({"svg.hashsalt": "growlib"}):
+            for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+                with _replacing(into / f"{name}.{kind}") as temporary:
+                    figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
+    except OSError as error:
+        raise ValueError(f"folder is {str(folder or into)!r}; it takes a folder that can be written ({error.strerror})") from None
+
+
+def plot_network(weights: torch.Tensor, growth: AuxiliaryWeight, width: int, axes: Axes) -> Axes:
+    """Draw one network (Figure 1) from its theta (rows,): a line is a weight, a circle a bias, its thickness the magnitude.
+
+    Red is positive and blue, dashed, negative; what a gate shuts fades with it.
+    """
+    size, ((b, u, w), output) = unpack(weights[:, None], layer_shapes(width))
+    gate, c, v = growth.gate(size, width)[:, 0], output[0, 0, 0], output[1:, 0, 0]
+    spots = {"x": (0, 0.72 * width), "N": (0, 0.22 * width), "y": (2, (width - 1) / 2)}
+
+    def line(start, end, value, shown=1.0):
+        axes.plot(*zip(start, end, strict=True), lw=0.3 + 1.8 * min(abs(float(value)), 3), alpha=float(0.08 + 0.92 * shown),
+                  color=POSITIVE if value > 0 else NEGATIVE, ls="-" if value > 0 else (0, (3, 1)), zorder=1)
+
+    def circle(spot, value, text, shown=1.0):
+        colour = "black" if value == 0 else POSITIVE if value > 0 else NEGATIVE
+        axes.scatter(*spot, s=260, facecolor="white", edgecolor=colour, zorder=2,
+                     lw=0.4 + 1.8 * min(abs(float(value)), 3), alpha=float(0.15 + 0.85 * shown))
+        axes.annotate(text, spot, ha="center", va="center", zorder=3, fontsize=9, alpha=float(0.3 + 0.7 * shown))
+
+    for m in range(width):
+        spot, shown = (1, width - 1 - m), gate[m]
+        line(spots["x"], spot, w[m, 0], shown), line(spots["N"], spot, u[m, 0], shown), line(spot, spots["y"], v[m], shown)
+        circle(spot, b[m, 0], str(m + 1), shown)
+    circle(spots["x"], 0, "x"), circle(spots["N"], 0, "N"), circle(spots["y"], c, "ŷ")
+    axes.set(xlim=(-0.25, 2.25), ylim=(-0.9, width - 0.1), title=f"N = {float(size[0]):.2f}")
+    axes.axis("off")
+    return axes
+
+
+def plot_histories(history: pd.DataFrame, axes: Axes, y: str = "test_loss", each: bool = False) -> Axes:
+    """Draw `y` over the epochs, an arm a colour: median and middle half of the trials, or, with `each`, every trial and the mean."""
+    for arm, part in history.groupby("arm"):
+        wide = part.pivot(index="epoch", columns="trial", values=y)
+        style = {"color": COLOURS[arm], "ls": DASHES[arm], "lw": 1.8}
+        if each:
+            axes.plot(wide.index, wide.to_numpy(), color=COLOURS[arm], lw=0.4, alpha=0.15, rasterized=True)
+            axes.plot(wide.index, wide.mean(axis=1), label=f"{arm}, mean", **style | {"lw": 2.6})
+        else:
+            axes.fill_between(wide.index, *wide.quantile([0.25, 0.75], axis=1).to_numpy(), color=COLOURS[arm], alpha=0.15, lw=0)
+        axes.plot(wide.index, wide.median(axis=1), label=f"{arm}, median", **style)
+    axes.set(xlabel="epoch", ylabel=y.replace("_", " "))
+    axes.legend(frameon=False, fontsize=8)
+    return axes
+
+
+def plot_mirrored(finals: pd.DataFrame, axes: Axes, value: str = "test_loss", below: str = "grown") -> Axes:
+    """Draw mirrored log-log histograms (Figure 3): growing above, the arm `below` below; lines mark means, dots medians.
+
+    The count axis is logarithmic in both directions, in trials a bin; diverged trials are left out.
+    """
+    arms_shown = {"growing": 1, below: -1}
+    fine = finals[finals["arm"].isin(arms_shown) & ~finals["diverged"]]
+    bins = np.geomspace(fine[value].min(), fine[value].max(), 61)
+    top = 1
+    for arm, sign in arms_shown.items():
+        values = fine.loc[fine["arm"] == arm, value]
+        counts = np.histogram(values, bins)[0]
+        top = max(top, counts.max())
+        axes.stairs(sign * np.log10(1 + counts), bins, fill=True, color=COLOURS[arm], alpha=0.75, label=arm,
+                    hatch=None if sign > 0 else "////")
+        axes.vlines(values.mean(), 0, sign * np.log10(1 + counts.max()), color="black", lw=1.4, ls=DASHES[arm])
+        axes.text(0.02, 0.5 + 0.46 * sign, arm, transform=axes.transAxes, va="center", color=COLOURS[arm], weight="bold")
+        axes.plot(values.median(), sign * 0.12 * np.log10(1 + top), "o", color="white", markeredgecolor="black", ms=6)
+    ticks = 10 ** np.arange(0, np.log10(1 + top) + 0.01, 1 if top > 9 else 0.5)
+    axes.set_yticks([*-np.log10(1 + ticks[::-1]), *np.log10(1 + ticks)], [f"{t:.0f}" for t in [*ticks[::-1], *ticks]])
+    axes.axhline(0, color="black", lw=0.8)
+    axes.set(xscale="log", xlabel=f"final {value.replace('_', ' ')}", ylabel="trials in a bin")
+    return axes
+
+
+def plot_fit(curves: pd.DataFrame, task: Task, axes: Axes, points=None, trial: int = 0) -> Axes:
+    """Draw one trial's fit in each arm over the target, with the residuals inset; `points` are its training x and y."""
+    x = np.linspace(-1, 1, 401)
+    axes.plot(x, task.target(x), color="black", lw=3, alpha=0.25, label="target")
+    inset = axes.inset_axes([0.12, 0.08, 0.42, 0.28])
+    for arm, part in curves[(curves["trial"] == trial) & (curves["kind"] == "prediction")].groupby("arm"):
+        style = {"color": COLOURS[arm], "ls": DASHES[arm], "lw": 1.4}
+        axes.plot(part["x"], part["prediction"], label=arm, **style)
+        inset.plot(part["x"], part["prediction"] - task.target(part["x"].to_numpy()), **style)
+    if points is not None:
+        axes.plot(*points, "k.", ms=3, label="training points")
+    inset.axhline(0, color="black", lw=0.5)
+    inset.set_title("residual", fontsize=8, pad=2)
+    inset.tick_params(labelsize=7)
+    axes.set(xlabel="x (dimensionless)", ylabel="ŷ (dimensionless)")
+    axes.legend(frameon=False, fontsize=8)
+    return axes
+
+
+def confusion_matrix(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return the fraction of each true class (rows) that gets each predicted class (columns); every row adds up to 1."""
+    table = counts.pivot_table(index="true_class", columns="predicted_class", values="count", aggfunc="sum")
+    return table.div(table.sum(axis=1), axis=0)
+
+
+def plot_comparison(table: pd.DataFrame, axes: Axes, measure: str = "ratio of medians", by: str = "task") -> Axes:
+    """Draw one measure of `compare` with its 95 % intervals, a row a group, a colour and marker a comparison."""
+    part = table[table["measure"] == measure]
+    names = list(dict.fromkeys(part[by]))
+    for shift, (against, rows) in zip((0.14, -0.14), part.groupby("against"), strict=False):
+        y = np.array([names.index(n) for n in rows[by]]) - shift
+        errors = [rows["estimate"] - rows["low"], rows["high"] - rows["estimate"]]
+        axes.errorbar(rows["estimate"], y, xerr=errors, fmt="o" if against == "grown" else "s", ms=5, capsize=3,
+                      color=COLOURS[against], label=f"growing against {against}")
+    axes.axvline(0.5 if measure == "probability" else 1, color="black", lw=0.8)
+    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    axes.set(xscale="linear" if measure == "probability" else "log", xlabel=f"{measure} (dimensionless)")
+    axes.legend(frameon=False)
+    return axes
+
+
+def explore(draw: Callable[..., Figure], **sliders) -> None:
+    """Show `draw` with a control for each argument in `sliders`; letting one go trains and draws again.
+
+    A pair (low, high) of numbers gives a slider in between, logarithmic where low and high differ a hundredfold;
+    a list gives a menu. A mistake is shown as a sentence. All of it works by keyboard.
+    """
+    import ipywidgets
+    from IPython.display import display
+
+    defaults = {name: p.default for name, p in inspect.signature(draw).parameters.items()}
+    controls, shown = {}, ipywidgets.Output()
+    for name, choice in sliders.items():
+        common = {"value": defaults[name], "description": name, "continuous_update": False, "style": {"description_width": "8em"}}
+        if isinstance(choice, list):
+            controls[name] = ipywidgets.Dropdown(options=choice, **common)
+        elif all(isinstance(edge, int) for edge in choice):
+            controls[name] = ipywidgets.IntSlider(min=choice[0], max=choice[1], **common)
+        elif choice[0] > 0 and choice[1] / choice[0] >= 100:
+            controls[name] = ipywidgets.FloatLogSlider(min=math.log10(choice[0]), max=math.log10(choice[1]), step=0.05, **common)
+        else:
+            controls[name] = ipywidgets.FloatSlider(min=choice[0], max=choice[1], step=(choice[1] - choice[0]) / 40, **common)
+        controls[name].add_class(f"growlib-{name}")
+
+    def redraw(_=None):
+        with shown:
+            shown.clear_output(wait=True)
+            try:
+                display(draw(**{name: control.value for name, control in controls.items()}))
+            except ValueError as error:
+                print(f"growlib: {error}")
+
+    for control in controls.values():
+        control.observe(redraw, "value")
+    display(ipywidgets.VBox([*controls.values(), shown]))
+    redraw()

@@ -1,0 +1,288 @@
+"""Run the notebooks headless, strictly, each in a process of its own.
+
+    python tools/notebooks.py [--scale quick|paper] [--only NN ...] [-p NAME VALUE ...] [--commit]
+
+A run fails, with a sentence that names the notebook, on an unknown parameter, an error (also one swallowed by a
+widget), a warning, or a figure that a cell promises to save and that was not written. Figures and notebooks
+are written aside and take their place only when the run was good. --commit normalises the executed notebooks
+and puts them into notebooks/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROMISE = re.compile(r"save_figure\(\s*[^,]+,\s*\"([\w.-]+)\"")
+MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|usr|opt)/[\w.\-]+")
+NOTEBOOK_SECONDS = 1800  # a notebook that hangs longer is stopped
+
+
+class Failed(Exception):
+    """A run that must not count, in one sentence."""
+
+
+@dataclass
+class Job:
+    """One notebook on its way."""
+
+    source: Path
+    folder: Path
+    began: float = field(default_factory=time.monotonic)
+    cell: str = "starting"
+    process: subprocess.Popen | None = None
+
+    @property
+    def executed(self) -> Path:
+        return self.folder / self.source.name
+
+    @property
+    def told(self) -> Path:
+        """Where growlib writes how far training is."""
+        return self.folder / "progress.txt"
+
+    def line(self) -> str:
+        training = self.told.read_text() if self.told.exists() else ""
+        return f"{self.source.stem}: cell {self.cell}, {time.monotonic() - self.began:.0f} s" + (f" ({training})" if training else "")
+
+
+def check_parameters(source: Path, parameters: dict) -> None:
+    """Fail on a name that the notebook's parameters cell does not hold."""
+    from papermill import inspect_notebook
+
+    known = inspect_notebook(str(source))
+    for name in parameters:
+        if name not in known:
+            raise Failed(f"{source.stem} has no parameter {name!r}; it takes {', '.join(known)}")
+
+
+def run(job: Job, parameters: dict, threads: int) -> dict:
+    """Execute the notebook in its own process and return it as JSON, or fail with a sentence."""
+    command = [sys.executable, "-m", "papermill", str(job.source), str(job.executed), "-k", "python3", "--cwd", str(job.source.parent),
+               "--progress-bar", "--execution-timeout", "1200"]
+    for name, value in parameters.items():
+        command += ["-p", name, str(value)]
+    environment = os.environ | {"GROWLIB_PROGRESS": str(job.told), "OMP_NUM_THREADS": str(threads)}
+    for attempt in (1, 2):
+        job.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                       env=environment, start_new_session=True)
+        said = follow(job)
+        if attempt == 1 and "Address already in use" in said:
+            continue  # two kernels chose the same port
+        break
+    book = json.loads(job.executed.read_text()) if job.executed.exists() else {"cells": []}
+    for problem in problems(book):
+        raise Failed(f"{job.source.stem}: {problem}")
+    if job.process.returncode:
+        raise Failed(f"{job.source.stem}: {said.strip().splitlines()[-1] if said.strip() else 'papermill failed'}")
+    return book
+
+
+def follow(job: Job) -> str:
+    """Read papermill's progress until it ends; return what else it said."""
+    said, buffer, deadline = "", "", time.monotonic() + NOTEBOOK_SECONDS
+    stream = job.process.stderr
+    while chunk := os.read(stream.fileno(), 4096):
+        buffer += chunk.decode(errors="replace")
+        *lines, buffer = re.split(r"[\r\n]", buffer)
+        for text in lines:
+            at = re.search(r"Executing:.*?(\d+)/(\d+)", text)
+            if at:
+                job.cell = f"{at[1]} of {at[2]}"
+            else:
+                said += text + "\n"
+        if time.monotonic() > deadline:
+            stop(job)
+    stream.close()
+    job.process.wait()
+    return said + buffer
+
+
+def stop(job: Job) -> None:
+    """End the notebook's whole process group."""
+    if job.process and job.process.poll() is None:
+        os.killpg(job.process.pid, 15)
+
+
+def problems(book: dict):
+    """What makes an executed notebook bad: errors, also in widgets, and anything on stderr."""
+    for number, cell in enumerate(book["cells"]):
+        yield from (f"cell {number} {problem}" for output in cell.get("outputs", []) for problem in bad(output))
+    widgets = book.get("metadata", {}).get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    for state in widgets.values():
+        yield from (f"a widget {problem}" for output in state.get("state", {}).get("outputs", ()) for problem in bad(output))
+
+
+def bad(output: dict):
+    """What is wrong with one output."""
+    text = "".join(output.get("text", []))
+    if output["output_type"] == "error":
+        yield f"raised {output['ename']}: {output['evalue']}"
+    elif output.get("name") == "stderr":
+        yield f"warned: {text.strip()[:300]}"
+    elif text.startswith("growlib: "):
+        yield f"refused its own values: {text.removeprefix('growlib: ').strip()}"
+
+
+def promised(book: dict) -> list[str]:
+    """The names of the figures that the notebook's cells save."""
+    return [name for cell in book["cells"] if cell["cell_type"] == "code" for name in PROMISE.findall("".join(cell["source"]))]
+
+
+def normalised(book: dict) -> str:
+    """The executed notebook as text that is the same for the same results: no timings, no ids by chance, no widget state."""
+    cells = [cell for cell in book["cells"] if "injected-parameters" not in cell["metadata"].get("tags", [])]
+    count = 0
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number:02d}"
+        cell["metadata"] = {key: value for key, value in cell["metadata"].items() if key == "tags" and value}
+        if cell["cell_type"] == "code":
+            count += 1
+            cell["execution_count"] = count
+            cell["outputs"] = [tidy(o, count) for o in cell["outputs"] if not widget_view(o)]
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    text = json.dumps({"cells": cells, "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
+                       "nbformat": 4, "nbformat_minor": 5}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    found = MACHINE_PATH.search(re.sub(r'"image/png": "[^"]*"', "", text))
+    if found:
+        raise Failed(f"an output holds the machine's path {found[0]}")
+    return text
+
+
+def widget_view(output: dict) -> bool:
+    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+
+
+def tidy(output: dict, count: int) -> dict:
+    """The output without what differs between two runs."""
+    if "execution_count" in output:
+        output["execution_count"] = count
+    if "metadata" in output:
+        output["metadata"] = {}
+    return output
+
+
+def finish(job: Job, book: dict, scale: str, commit: bool) -> list[str]:
+    """Check the promised figures, then move everything to its place; return the figures' names."""
+    names = promised(book)
+    for name in names:
+        for kind in ("png", "svg"):
+            if not (job.folder / f"{name}.{kind}").exists():
+                raise Failed(f"{job.source.stem}: promised the figure {name}.{kind} and did not write it")
+    text = normalised(book) if commit else None
+    target = ROOT / "figures" / ("quick" if scale == "quick" else "")
+    kept = ROOT / ".cache" / "executed" / scale
+    for folder in (target, kept):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        for kind in ("png", "svg"):
+            move(job.folder / f"{name}.{kind}", target / f"{name}.{kind}")
+    move(job.executed, kept / job.source.name)
+    if text is not None:
+        aside = job.folder / "normalised.ipynb"
+        aside.write_text(text)
+        move(aside, job.source)
+    return names
+
+
+def move(source: Path, target: Path) -> None:
+    """Put a file in place whole, also from another file system."""
+    aside = target.with_name(f".{target.name}.new")
+    shutil.copyfile(source, aside)
+    os.replace(aside, target)
+
+
+def one(job: Job, parameters: dict, scale: str, commit: bool, threads: int) -> str:
+    """Run one notebook from start to place; return the line that says how it went."""
+    given = {"scale": scale, "folder": str(job.folder), **parameters}
+    check_parameters(job.source, given)
+    job.began = time.monotonic()
+    book = run(job, given, threads)
+    names = finish(job, book, scale, commit)
+    return f"{job.source.stem}: done in {time.monotonic() - job.began:.0f} s, {', '.join(names) or 'no figures'}"
+
+
+def watch(jobs: list[Job], futures: list, say) -> None:
+    """Tell what is running until all is done."""
+    shown = time.monotonic()
+    while not all(f.done() for f in futures):
+        time.sleep(0.5)
+        running = [job.line() for job, f in zip(jobs, futures, strict=True) if f.running()]
+        if sys.stdout.isatty():
+            print("\r\033[K" + " | ".join(running)[:160], end="", flush=True)
+        elif time.monotonic() - shown > 15:
+            shown = time.monotonic()
+            say(" | ".join(running))
+
+
+def studies(say) -> None:
+    """Compute what `data/` lacks of the published studies; say what was there already."""
+    sys.path.insert(0, str(ROOT))
+    import growlib
+
+    computed = 0
+    for name in growlib.STUDIES:
+        known = growlib.is_stored(name)
+        computed += not known
+        results = growlib.study(name)
+        say(f"{name}: {'already there, ' if known else ''}{results.origin}")
+    if not computed:
+        say("data/ holds every study: nothing to compute.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--scale", choices=("quick", "paper"), default="quick")
+    parser.add_argument("--only", nargs="*", default=[], help="numbers or names, such as 02 (default: every notebook)")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter of the notebooks")
+    parser.add_argument("--commit", action="store_true", help="put the normalised notebooks into notebooks/")
+    chosen = parser.parse_args(arguments)
+    every = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    sources = [path for path in every if not chosen.only or path.stem.startswith(tuple(chosen.only))]
+
+    def say(text):
+        print(("\r\033[K" if sys.stdout.isatty() else "") + text, flush=True)
+
+    unmatched = [name for name in chosen.only if not any(path.stem.startswith(name) for path in every)]
+    if unmatched or not sources:
+        say(f"NB is {' '.join(chosen.only)!r}; it takes one of {', '.join(path.stem for path in every)}")
+        return 2
+    failures = 0
+    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(2) as pool:
+        jobs = [Job(source, Path(temporary) / source.stem) for source in sources]
+        try:
+            if chosen.scale == "paper" and not chosen.only:
+                studies(say)
+            futures = []
+            for job in jobs:
+                job.folder.mkdir()
+                threads = 1 if len(jobs) > 1 else os.cpu_count() or 1
+                futures.append(pool.submit(one, job, dict(chosen.p), chosen.scale, chosen.commit, threads))
+                futures[-1].add_done_callback(lambda f: None if f.cancelled() else say(str(f.exception() or f.result())))
+            watch(jobs, futures, say)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for job in jobs:
+                stop(job)
+            say("stopped; what was finished stays, and the same command goes on from there")
+            return 130
+        for future in futures:
+            failures += future.exception() is not None
+            if future.exception() and not isinstance(future.exception(), Failed):
+                raise future.exception()
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
