@@ -59,7 +59,7 @@ from tqdm.auto import tqdm
 METHOD = 1  # raised by hand whenever stored results would come out differently
 ARMS = ("growing", "grown", "static")
 STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")  # each trial's independent random streams
-BLOCK = 256  # trials trained side by side on one thread: what keeps a step inside the core's cache
+SMALL_BLOCK, BLOCK = 128, 256  # trials trained side by side, for sliders and, on each thread, for studies: what fits a core's cache
 STRIDE = 4  # epochs in one compiled call
 FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
 FLOPS = 13  # a neuron's operations for a point and epoch: 5 forward (tanh counted as one), 8 backward
@@ -602,7 +602,7 @@ def fit(task_or_name: str | Task, growth: AuxiliaryWeight | None = None, *, tria
                 "data_seed": data_seed, "device": device, "control": control}
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
-    block = BLOCK * (min(torch.get_num_threads(), 4) if len(numbers) > BLOCK else 1)
+    block = SMALL_BLOCK if len(numbers) <= SMALL_BLOCK else BLOCK * min(torch.get_num_threads(), 4)
     pieces = []
     for first in range(0, len(numbers), block):
         where = np.arange(first, min(first + block, len(numbers)))
@@ -643,15 +643,15 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
         return torch.tensor(np.broadcast_to(np.asarray(value, dtype=float), numbers.shape)[padded].copy(), **make)
 
     x, y = (torch.tensor(a, **make) for a in _data(task, settings, where=padded))
-    growth = replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
+    given, growth = growth, replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
     train = x[: task.train_points].contiguous(), y[: task.train_points].contiguous()
     knobs = knob(settings["lr"]), growth.target, growth.coupling, knob(0.0 if growth.frozen else 1.0)
     width = settings["width"]
-    theta = initial_weights(settings["seed"], numbers[padded], width, growth.start.cpu().numpy()).to(**make)
+    theta = initial_weights(settings["seed"], numbers[padded], width, growth.start.cpu().double().numpy()).to(**make)
     state = [theta, *(torch.zeros_like(theta) for _ in range(3 if settings["optimizer"] == "adam" else 1))]
     if settings["optimizer"] == "adam":
         state.append(torch.zeros_like(theta[:1]))  # the epoch
-    active = min(width, math.ceil(max(growth.start.max().item(), growth.target.max().item())) + 1)
+    active = _neurons_needed(growth, width)
 
     logged = sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends})
     records, finals, snapshots, epoch = [], [], {}, 0
@@ -676,7 +676,7 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
         if progress is not None:
             progress(epoch / ends[-1])
     cut = [pd.DataFrame(r).iloc[: len(where)] for r in records], [pd.DataFrame(f).iloc[: len(where)] for f in finals]
-    about = _about(task, growth, settings, where, numbers)
+    about = _about(task, given, settings, where, numbers)
     history, finals = (pd.concat(frames, ignore_index=True) for frames in cut)
     return _framed(finals, about), _framed(history, about), state[0][:, : len(where)].cpu().numpy(), snapshots
 
@@ -705,6 +705,11 @@ def _epochs(state, epochs, train, knobs, growth, width, active, loss, optimizer,
         active = width
     state = [s.index_copy(0, rows, p) if len(s) > 1 else p for s, p in zip(state, part, strict=True)]
     return state, used[0], cost, active
+
+
+def _neurons_needed(growth, width):
+    """How many neurons take part while no size passes this number: one more than start and target, for overshoot."""
+    return min(width, math.ceil(max(growth.start.max().item(), growth.target.max().item())) + 1)
 
 
 def _rows(width, active):
@@ -749,7 +754,7 @@ def _about(task, growth, settings, where, numbers):
     def one(value):
         return np.broadcast_to(np.asarray(value), numbers.shape)[where]
 
-    plain = {name: getattr(growth, name).double().cpu().numpy()[: len(where)] for name in ("start", "target", "coupling")}
+    plain = {name: one(np.asarray(getattr(growth, name), dtype=float)) for name in ("start", "target", "coupling")}
     sets = numbers if settings["data_seed"] is None else settings["data_seed"]
     arm = replace(growth, **plain).arm()
     return {"task": task.name, "method": type(growth).__name__, "arm": arm, "control": settings["control"],
@@ -779,6 +784,7 @@ STUDIES = ("figure-2", "figure-3", "figure-4", "figure-5", "float64")
 CELL_TRIALS = 2560  # trials in one piece of a study: about half a minute of work
 KEPT_TRIALS, DRAWN_TRIALS = 200, 20  # trials whose history, and whose fit on a grid, a study keeps
 SUMS = ["train_loss", "test_loss"]  # derived on loading, never stored
+CHOSEN = ("start", "target", "coupling", "lr")  # kept in float64, so that they can be looked up
 COUNTS = ("trial", "width", "points", "test_points", "seed", "data_seed", "active_width", "epoch", "epochs",
           "true_class", "predicted_class", "count")
 
@@ -936,17 +942,17 @@ def _compute(cell, report=None):
 def _select(study, frame):
     """The three frames of a study from the frame of its cells."""
     ends = {"figure-3": [40_000], "figure-4": [20_000]}.get(study, frame["epochs"].dropna().unique())
-    frames = {what: _whole_numbers(part.drop(columns="what").dropna(axis=1, how="all")) for what, part in frame.groupby("what")}
+    frames = {what: _typed(part.drop(columns="what").dropna(axis=1, how="all")) for what, part in frame.groupby("what")}
     frames["finals"] = frames["finals"][frames["finals"]["epochs"].isin(ends)].reset_index(drop=True)
     frames["history"] = frames["history"][frames["history"]["epoch"] <= max(ends)].reset_index(drop=True)
     frames["curves"] = frames["curves"][frames["curves"]["epochs"] <= max(ends)].reset_index(drop=True)
     return frames
 
 
-def _whole_numbers(frame):
-    """The frame with counts as integers again, which a column with gaps cannot hold."""
-    counts = [name for name in COUNTS if name in frame and frame[name].notna().all()]
-    return frame.astype(dict.fromkeys(counts, "int32"))
+def _typed(frame):
+    """The frame with counts and truth values as such again, which a column with gaps cannot hold."""
+    kinds = dict.fromkeys(COUNTS, "int32") | {"diverged": "bool"}
+    return frame.astype({name: kind for name, kind in kinds.items() if name in frame and frame[name].notna().all()})
 
 
 def _cell_path(cell):
@@ -1006,7 +1012,8 @@ def _readable(path):
 
 def _write_parquet(frame, path, about):
     """Write the frame with `about` in its metadata, in float32 and small integers, whole or not at all."""
-    kinds = {name: "float32" for name in frame.select_dtypes("float")} | {name: "int32" for name in frame.select_dtypes("integer")}
+    kinds = {name: "float32" for name in frame.select_dtypes("float") if name not in CHOSEN}
+    kinds |= {name: "int32" for name in frame.select_dtypes("integer")}
     table = pa.Table.from_pandas(frame.astype(kinds), preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"growlib": json.dumps(about).encode()})
     with _replacing(path) as temporary:
