@@ -380,15 +380,18 @@ def _steps(state, x, y, knobs, growth, width, loss, optimizer, count):
     return state
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _stride(growth_class, width, loss, optimizer, count, compiled):
-    """`_steps` for one shape of network; numbers such as λ enter as tensors, so that one graph serves them all."""
+    """`_steps` for one shape of network; numbers such as λ enter as tensors, so that one graph serves them all.
+
+    The processor's own word on its vector units is trusted: trying them out takes longer than all else here.
+    """
     chosen = dict(growth=growth_class(), width=width, loss=loss, optimizer=optimizer, count=count)
 
     def steps(state, x, y, knobs):
         return _steps(state, x, y, knobs, **chosen)
 
-    return torch.compile(steps, dynamic=False) if compiled else steps
+    return torch.compile(steps, dynamic=False, options={"cpp.vec_isa_ok": True}) if compiled else steps
 
 
 @functools.lru_cache(maxsize=1)
@@ -532,12 +535,9 @@ def _data(task, settings, stream="data", points=None, where=slice(None)):
 
 
 def _log_every(epochs):
-    """The smallest round step that logs at most 50 epochs, the first and the last among them."""
-    for power in range(12):
-        for step in (1, 2, 2.5, 5):
-            if (step * 10**power) % 1 == 0 and epochs / (step * 10**power) <= 49:
-                return int(step * 10**power)
-    raise ValueError(f"epochs is {epochs!r}; it takes at most 10^12")
+    """The smallest round step that logs at most 50 epochs, the first and the last among them, in whole strides."""
+    steps = (step * 10**power for power in range(12) for step in (1, 2, 4, 5, 8))
+    return next(step for step in steps if epochs / step <= 49 and (step < STRIDE or step % STRIDE == 0))
 
 
 def fit(task_or_name: str | Task, growth: AuxiliaryWeight | None = None, *, trials=64, epochs=4000, lr=1e-3,
@@ -606,11 +606,16 @@ def fit(task_or_name: str | Task, growth: AuxiliaryWeight | None = None, *, tria
     pieces = []
     for first in range(0, len(numbers), block):
         where = np.arange(first, min(first + block, len(numbers)))
-        report = None if progress is None else lambda part, a=first, n=len(where): progress((a + part * n) / len(numbers))
+        report = None if progress is None else functools.partial(_share, progress, first / len(numbers), len(where) / len(numbers))
         pieces.append(_train(what, growth, settings, numbers, where, block, ends, keep_weights, compiled, report))
     finals, history = (pd.concat(frames, ignore_index=True) for frames in list(zip(*pieces, strict=True))[:2])
     kept = {epoch: np.concatenate([p[3][epoch] for p in pieces], axis=-1) for epoch in pieces[0][3]}
     return Run(what, growth, settings, finals, history, np.concatenate([p[2] for p in pieces], axis=-1), kept)
+
+
+def _share(progress, before, share, part):
+    """Report the fraction done of the whole, from the fraction done of one block."""
+    progress(before + share * part)
 
 
 def _check_against(numbers, growth, settings):
@@ -821,8 +826,9 @@ def published(study: str, scale: str = "paper") -> list[dict]:
         return cross(shared, 10_000, **long) + cross(["cubic-2", "quadratic-2"], 10_000, **short)
     if study == "figure-5":
         return cross(["square-wave"], 10_000, **classes)
-    return [s | {"dtype": "float64", "log_every": s["epochs"][-1] // 10} for s in cross(["bessel-j0"], 1000, **one_data_set) + cross(shared, 1000, **long)
-            + cross(["cubic-2", "quadratic-2"], 1000, **short) + cross(["square-wave"], 1000, **classes)]
+    every = (cross(["bessel-j0"], 1000, **one_data_set) + cross(shared, 1000, **long)
+             + cross(["cubic-2", "quadratic-2"], 1000, **short) + cross(["square-wave"], 1000, **classes))
+    return [settings | {"dtype": "float64", "log_every": settings["epochs"][-1] // 10} for settings in every]
 
 
 @dataclass(frozen=True)
@@ -855,13 +861,13 @@ def study(name: str, scale: str = "paper", workers: int = 2) -> Results:
     settings = published(name, scale)
     if scale == "quick":
         began = time.perf_counter()
-        cells = [_compute(cell, report) for cell, report in _watched(name, _cells(settings))]
+        cells = [_live(cell, report) for cell, report in _watched(name, _cells(settings))]
         frames = _select(name, pd.concat(cells, ignore_index=True))
         trials = frames["finals"]["trial"].nunique()
         return Results(**frames, origin=f"{trials} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
     if not is_stored(name):
         _compute_missing(name, _cells(settings), _whole("workers", workers))
-    about = _about_file(_path(name, "finals"))
+    about = about_stored(name)
     trials = f"{max(s['trials'] for s in settings):,}".replace(",", " ")
     origin = f"{trials} trials an arm from data/, made in {about['core_minutes']:.0f} core-minutes."
     return Results(*(stored(name, what) for what in ("finals", "history", "curves")), origin=origin)
@@ -897,8 +903,13 @@ def _path(study, what):
     return HOME / "data" / (f"{study}.parquet" if what == "finals" else f"{study}-{what}.parquet")
 
 
+def about_stored(study: str) -> dict:
+    """Return the settings and the circumstances (method, torch, processor, core-minutes) that a stored study was made with."""
+    return _about_file(_path(_choice("study", study, STUDIES), "finals"))
+
+
 def _about_file(path):
-    """The settings and the circumstances that a file of `data/` was made with."""
+    """What `_write_parquet` noted in a file's metadata."""
     return json.loads(pq.read_schema(path).metadata[b"growlib"])
 
 
@@ -912,7 +923,7 @@ def is_stored(study: str) -> bool:
     paths = [_path(study, what) for what in ("finals", "history", "curves")]
     if not all(path.exists() for path in paths):
         return False
-    about = _about_file(paths[0])
+    about = about_stored(study)
     return about["method"] == METHOD and about["settings"] == [_described(s) for s in published(study)]
 
 
@@ -937,6 +948,14 @@ def _compute(cell, report=None):
     about = run.finals[["task", "method", "arm", "control", "dtype", "epochs"]].iloc[-1].to_dict()
     parts = {"finals": run.finals, "history": history, "curves": pd.concat(curves).assign(**about)}
     return pd.concat([frame.assign(what=what) for what, frame in parts.items()], ignore_index=True)
+
+
+def _live(cell, report, seen={}):  # noqa: B006
+    """`_compute`, once in a process: Figure 4 reads three targets off Figure 3's runs."""
+    key = _cell_path(cell)
+    if key not in seen:
+        seen[key] = _compute(cell, report)
+    return seen[key]
 
 
 def _select(study, frame):
@@ -1130,7 +1149,7 @@ def _interval(sample, measure, resamples, seed):
 
 def in_words(row: pd.Series | dict) -> str:
     """Return an estimate with its interval as text of three digits, such as "0.310 (0.272 to 0.357)"."""
-    return "{0:#.3g} ({1:#.3g} to {2:#.3g})".format(*(row[name] for name in ("estimate", "low", "high")))
+    return f"{row['estimate']:#.3g} ({row['low']:#.3g} to {row['high']:#.3g})"
 
 
 def as_table(compared: pd.DataFrame) -> pd.DataFrame:

@@ -83,7 +83,8 @@ def test_values_for_each_trial_are_the_runs_of_one_value():
 @pytest.mark.parametrize("task", ["cubic-1", "square-wave"])
 def test_compiled_and_eager_agree(task, optimizer):
     dtype = "float64" if optimizer == "adam" else "float32"  # Adam blows the rounding of a newborn neuron up to a full step
-    runs = [growlib.fit(task, growlib.AuxiliaryWeight(coupling=1.0), dtype=dtype, trials=40, epochs=100, lr=0.01, optimizer=optimizer, compiled=compiled)
+    options = {"dtype": dtype, "trials": 40, "epochs": 100, "lr": 0.01, "optimizer": optimizer}
+    runs = [growlib.fit(task, growlib.AuxiliaryWeight(coupling=1.0), compiled=compiled, **options)
             for compiled in (True, False)]
     np.testing.assert_allclose(runs[0].weights, runs[1].weights, atol=1e-5)
 
@@ -322,5 +323,5 @@ def test_other_bad_input(call, sentence):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ValueError, match="folder is .*file.*; it takes a folder that can be written"):
+    with pytest.raises(ValueError, match=r"folder is .*file.*; it takes a folder that can be written"):
         growlib.save_figure(growlib.new_figure()[0], "x", folder=str(tmp_path / "file"))

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PROMISE = re.compile(r"save_figure\(\s*[^,]+,\s*\"([\w.-]+)\"")
+PROMISE = re.compile(r"\"(\d\d_\w+)\"")  # figures are named after their notebook's number
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|usr|opt)/[\w.\-]+")
 NOTEBOOK_SECONDS = 1800  # a notebook that hangs longer is stopped
 
@@ -136,7 +136,7 @@ def bad(output: dict):
 
 
 def promised(book: dict) -> list[str]:
-    """The names of the figures that the notebook's cells save."""
+    """The names of the figures that the notebook's code cells mention."""
     return [name for cell in book["cells"] if cell["cell_type"] == "code" for name in PROMISE.findall("".join(cell["source"]))]
 
 

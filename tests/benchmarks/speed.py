@@ -1,0 +1,115 @@
+"""How fast and how large: one run measures everything, so that the ratios hold on a noisy machine.
+
+    python tests/benchmarks/speed.py [--write]        (--write puts the table into the README)
+
+A trial-step is one epoch of one network. The wall is what torch.tanh alone takes for the tanh of the same elements
+(9 neurons, 32 points), which anything that calls it cannot pass.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+import growlib
+
+ROOT = Path(__file__).resolve().parents[2]
+TRIALS, EPOCHS = 1024, 8000
+STARTED = """
+import time, resource, growlib
+began = time.perf_counter()
+growlib.fit("bessel-j0", trials=128, epochs=100, log_every=100)
+first = time.perf_counter() - began
+began = time.perf_counter()
+growlib.fit("bessel-j0", trials=128, epochs=4, log_every=4)
+print(first, time.perf_counter() - began)
+"""
+LARGE = """
+import sys, time, resource, growlib
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+growlib.fit("bessel-j0", trials=512, epochs=4, log_every=4)
+began = time.perf_counter()
+growlib.fit("bessel-j0", trials=int(sys.argv[1]), epochs=int(sys.argv[2]))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6, time.perf_counter() - began)
+"""
+
+
+def timed(work) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def steps_a_second(epochs=EPOCHS, **options) -> float:
+    def work(epochs):
+        growlib.fit("bessel-j0", growlib.AuxiliaryWeight(), trials=TRIALS, epochs=epochs, log_every=epochs, **options)
+
+    work(4)  # compile
+    return TRIALS * epochs / timed(lambda: work(epochs))
+
+
+def tanh_wall(dtype=torch.float32) -> float:
+    z = torch.randn(9, 32, TRIALS, dtype=dtype)
+    out = torch.empty_like(z)
+    return TRIALS * 300 / timed(lambda: [torch.tanh(z, out=out) for _ in range(300)])
+
+
+def in_a_process(code: str, *arguments, **environment) -> list[float]:
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=True,
+                          cwd=ROOT, env=os.environ | environment)
+    return [float(number) for number in done.stdout.split()]
+
+
+def measure() -> list[tuple[str, str]]:
+    kinds = {"ours, float32": {}, "ours, float64": {"dtype": "float64"}, "the same step without the compiler": {"compiled": False}}
+    rates = {kind: [] for kind in kinds} | {"wall": []}
+    for _ in range(3):  # in turn, so that a drift of the machine touches all alike
+        for kind, options in kinds.items():
+            rates[kind].append(steps_a_second(EPOCHS if options.get("compiled", True) else 100, **options))
+        rates["wall"].append(tanh_wall())
+    rate = {kind: statistics.median(values) for kind, values in rates.items()}
+    rows = [(f"{kind}: million trial-steps a second", f"{value / 1e6:.2f}") for kind, value in rate.items() if kind != "wall"]
+    rows.insert(2, ("`torch.tanh` alone on the same elements: million trial-steps a second", f"{rate['wall'] / 1e6:.2f}"))
+    over = statistics.median(a / b for a, b in zip(rates["ours, float32"], rates["wall"], strict=True))
+    rows.append(("ours, float32, over `torch.tanh` alone", f"{over:.2f}"))
+    rows.append(("ours, float64, over float32", f"{rate['ours, float64'] / rate['ours, float32']:.2f}"))
+    with tempfile.TemporaryDirectory() as empty:
+        cold, _ = in_a_process(STARTED, TORCHINDUCTOR_CACHE_DIR=empty)
+        warm, second = in_a_process(STARTED, TORCHINDUCTOR_CACHE_DIR=empty)
+    rows += [("first fit in a process, empty compiler cache: seconds", f"{cold:.1f}"),
+             ("first fit in a process, from the disk cache: seconds", f"{warm:.1f}"),
+             ("second fit, until it is done (4 epochs): seconds", f"{second:.3f}")]
+    slider = statistics.median(timed(lambda: growlib.fit("bessel-j0", trials=64, epochs=4000)) for _ in range(5))
+    rows.append(("64 networks for 4000 epochs, as a slider retrains them: seconds", f"{slider:.2f}"))
+    (_, short), (memory, long) = in_a_process(LARGE, 2560, 4000), in_a_process(LARGE, 10_240, 4000)
+    rows += [("10 240 trials, 41 logged epochs: peak memory above the imported baseline, GB", f"{memory:.2f}"),
+             ("time for 10 240 trials over time for 2560 (4 is linear)", f"{long / short:.2f}")]
+    return rows
+
+
+def main() -> None:
+    rows = measure()
+    kernel = "compiled (torch.compile)" if growlib.has_compiler() else "eager"
+    versions = f"torch {torch.__version__.split('+')[0]}, Python {platform.python_version()}"
+    place = f"{os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}, {versions}"
+    table = "\n".join([f"Kernel: {kernel}; {place}; H = 9, 32 points, {TRIALS} trials, N∞ = 5.", "", "| measured | |", "|---|---|",
+                       *(f"| {what} | {value} |" for what, value in rows)])
+    print(table)
+    if "--write" in sys.argv:
+        sys.path.insert(0, str(ROOT / "tools"))
+        from readme import between
+
+        path = ROOT / "README.md"
+        path.write_text(between(path.read_text(), "speed", f"\n{table}\n"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,296 @@
+"""Studies, the store, the statistics and the figures."""
+
+import json
+import multiprocessing
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+
+import growlib
+
+TINY = [{"task": "cubic-1", "growth": growth, "trials": 6, "epochs": (8,), "log_every": 4, "lr": 0.01, "width": 9, "seed": 0, "compiled": False}
+        for growth in growlib.arms().values()]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty project whose published study is tiny and is computed in this process."""
+    monkeypatch.setattr(growlib, "HOME", tmp_path)
+    monkeypatch.setattr(growlib, "published", lambda study, scale="paper": TINY)
+    monkeypatch.setattr(growlib, "CELL_TRIALS", 4)
+    monkeypatch.setattr(growlib, "ProcessPoolExecutor", Here)
+    return tmp_path
+
+
+class Here:
+    """A pool that works in this process, and counts."""
+
+    done = 0
+
+    def __init__(self, *_, **__):
+        self._processes = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+    def submit(self, work, cell):
+        from concurrent.futures import Future
+
+        future = Future()
+        try:
+            future.set_result(work(cell))
+            Here.done += 1
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def shutdown(self, **_):
+        pass
+
+
+def test_a_study_is_computed_once_and_then_read(home):
+    Here.done = 0
+    first = growlib.study("figure-3")
+    assert Here.done == 6  # three arms, two cells each
+    assert growlib.is_stored("figure-3")
+    again = growlib.study("figure-3")
+    assert Here.done == 6
+    pd.testing.assert_frame_equal(first.finals, again.finals)
+    assert "data/" in again.origin and sorted(first.finals["trial"].unique()) == list(range(6))
+
+
+def test_the_stored_study_is_the_fit(home):
+    stored = growlib.study("figure-3").finals
+    whole = pd.concat([growlib.fit(s["task"], s["growth"], **{k: v for k, v in s.items() if k not in ("task", "growth")}).finals for s in TINY])
+    for name in ("test_task_loss", "size", "test_loss"):
+        np.testing.assert_allclose(stored[name].to_numpy(), whole[name].to_numpy().astype("float32"), rtol=2e-7)
+    assert stored["coupling"].unique().tolist() == [0.1] and stored["arm"].unique().tolist() == list(growlib.ARMS)
+
+
+def test_finished_cells_outlive_an_interruption(home, monkeypatch):
+    Here.done = 0
+    work = growlib._work
+
+    def interrupted(cell):
+        if Here.done == 3:
+            raise KeyboardInterrupt
+        return work(cell)
+
+    monkeypatch.setattr(growlib, "_work", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        growlib.study("figure-3")
+    assert not growlib.is_stored("figure-3") and len(list((home / ".cache/cells").glob("*.parquet"))) == 3
+    monkeypatch.setattr(growlib, "_work", work)
+    growlib.study("figure-3")
+    assert Here.done == 6  # three before, three after
+
+
+def test_a_damaged_cell_is_set_aside_and_computed_again(home):
+    growlib.study("figure-3")
+    whole = growlib.stored("figure-3").drop(columns="seconds")
+    cell = sorted((home / ".cache/cells").glob("*.parquet"))[0]
+    cell.write_bytes(cell.read_bytes()[:100])
+    growlib._path("figure-3", "finals").unlink()
+    Here.done = 0
+    with pytest.warns(UserWarning, match=f"{cell.name} in the cache cannot be read"):
+        growlib.study("figure-3")
+    assert Here.done == 1 and cell.with_suffix(".damaged").exists()
+    pd.testing.assert_frame_equal(growlib.stored("figure-3").drop(columns="seconds"), whole)
+
+
+def test_another_method_or_setting_is_another_cell(home, monkeypatch):
+    cell = growlib._cells(TINY)[0]
+    names = {growlib._cell_path(cell).name, growlib._cell_path(cell | {"lr": 0.02}).name}
+    growlib.study("figure-3")
+    monkeypatch.setattr(growlib, "METHOD", growlib.METHOD + 1)
+    names.add(growlib._cell_path(cell).name)
+    assert len(names) == 3 and not growlib.is_stored("figure-3")
+
+
+def test_parquet_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "frame.parquet"
+    growlib._write_parquet(pd.DataFrame({"a": [1.0]}), path, {})
+
+    def fails(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pq, "write_table", fails)
+    with pytest.raises(OSError, match="disk full"):
+        growlib._write_parquet(pd.DataFrame({"a": [2.0]}), path, {})
+    assert pd.read_parquet(path)["a"].tolist() == [1.0] and list(tmp_path.iterdir()) == [path]
+
+
+def _real_study(home):
+    growlib.HOME, growlib.CELL_TRIALS = home, 4
+    growlib.published = lambda study, scale="paper": TINY
+    growlib.study("figure-3", workers=2)
+
+
+def test_worker_processes_give_the_same_frame(tmp_path, monkeypatch, home):
+    here = growlib.study("figure-3").finals.drop(columns="seconds")
+    monkeypatch.undo()
+    process = multiprocessing.get_context("spawn").Process(target=_real_study, args=(tmp_path / "other",))
+    process.start()
+    process.join(180)
+    assert process.exitcode == 0
+    other = growlib.with_sums(pd.read_parquet(tmp_path / "other/data/figure-3.parquet")).drop(columns="seconds")
+    pd.testing.assert_frame_equal(here, other)
+
+
+@pytest.mark.parametrize("study", growlib.STUDIES)
+def test_the_committed_studies_are_complete(study):
+    assert growlib.is_stored(study)
+    finals, settings = growlib.stored(study), growlib.published(study)
+    ends = {"figure-3": [40_000], "figure-4": [20_000]}.get(study)
+    expected = sum(s["trials"] * len(ends or s["epochs"]) for s in settings)
+    assert len(finals) == expected and not finals["diverged"].any()
+    assert growlib.stored(study, "history")["trial"].max() < 200
+    assert growlib.stored(study, "history").groupby(["task", "arm"])["epoch"].nunique().max() <= 200
+    assert set(growlib.stored(study, "curves")["kind"]) <= {"prediction", "confusion"}
+    about = growlib.about_stored(study)
+    assert about["compiled"] and about["core_minutes"] > 0 and about["settings"] == json.loads(json.dumps(about["settings"]))
+
+
+def test_stored_trials_can_be_made_again():
+    """Two trials of Figure 5, as committed; another processor may round otherwise, hence the tolerance."""
+    settings = growlib.published("figure-5")[0] | {"trials": range(4321, 4323)}
+    again = growlib.fit(settings.pop("task"), settings.pop("growth"), **settings).finals
+    stored = growlib.stored("figure-5").query("arm == 'growing' and 4321 <= trial < 4323")
+    np.testing.assert_allclose(stored["test_task_loss"], again["test_task_loss"], rtol=1e-3)
+    np.testing.assert_allclose(stored["size"], again["size"], rtol=1e-5)
+
+
+def paired(n=60, diverged=()):
+    rng = np.random.default_rng(0)
+    a, b = np.exp(rng.normal(-1, 1, n)), np.exp(rng.normal(-0.5, 1, n))
+    frames = [pd.DataFrame({"task": "t", "arm": arm, "trial": range(n), "test_loss": v, "diverged": np.isin(np.arange(n), gone)})
+              for arm, v, gone in (("growing", a, diverged), ("grown", b, ()))]
+    return pd.concat(frames), a, b
+
+
+def test_comparison_is_the_hand_worked_one():
+    frame = pd.DataFrame({"task": "t", "trial": [0, 1, 2, 3] * 2, "arm": ["growing"] * 4 + ["grown"] * 4, "diverged": False,
+                          "test_loss": [1.0, 2, 3, 6, 2, 2, 4, 4]})
+    found = growlib.compare(frame, resamples=200).set_index("measure")["estimate"]
+    assert found.to_dict() == {"ratio of means": 12 / 12, "ratio of medians": 2.5 / 3, "probability": (1 + 0.5 + 1 + 0) / 4}
+
+
+def test_intervals_are_scipys_bca():
+    frame, a, b = paired()
+    row = growlib.compare(frame, resamples=999).set_index("measure").loc["ratio of means"]
+    theirs = stats.bootstrap((a, b), lambda a, b, axis: a.mean(axis) / b.mean(axis), paired=True, n_resamples=999, method="BCa",
+                             rng=np.random.default_rng(0)).confidence_interval
+    assert (row["low"], row["high"]) == pytest.approx(tuple(theirs)) and row["pairs"] == 60
+    assert row["low"] < row["estimate"] < row["high"]
+
+
+def test_diverged_trials_are_worst_and_counted():
+    frame, a, b = paired(diverged=(3, 7))
+    found = growlib.compare(frame, resamples=200).set_index("measure")
+    keep = ~np.isin(np.arange(60), (3, 7))
+    assert (found["lost"] == 2).all()
+    assert found.loc["ratio of means", "estimate"] == pytest.approx(a[keep].mean() / b[keep].mean())
+    assert found.loc["probability", "estimate"] == pytest.approx((a[keep] < b[keep]).sum() / 60)
+    assert found.loc["ratio of medians", "estimate"] == pytest.approx(np.median(np.where(keep, a, np.inf)) / np.median(b))
+
+
+def test_a_comparison_without_spread_has_no_width():
+    frame, _, _ = paired()
+    frame["test_loss"] = 1.0
+    found = growlib.compare(frame, resamples=100).set_index("measure").loc["probability"]
+    assert (found["low"], found["estimate"], found["high"]) == (0.5, 0.5, 0.5)
+
+
+def test_the_committed_comparisons_are_those_of_the_data():
+    compared = pd.read_csv(growlib.HOME / "data/results.csv")
+    for _, row in compared.iterrows():
+        finals = growlib.stored(row["study"])
+        if row["value"] == "error_fresh":
+            finals = finals.assign(error_fresh=1 - finals["accuracy_fresh"])
+        part = finals[(finals["task"] == row["task"]) & (finals["epochs"] == row["epochs"])]
+        wide = growlib.pairs(part, row["value"], row["against"], ["task"])
+        assert row["estimate"] == pytest.approx(growlib._measured(wide["growing"].to_numpy(), wide[row["against"]].to_numpy(), row["measure"]), rel=1e-5)
+        assert row["low"] <= row["estimate"] <= row["high"] and row["pairs"] == len(wide)
+
+
+def test_mirrored_histogram_shows_every_trial():
+    finals = growlib.study("figure-2").finals
+    _, axes = growlib.new_figure()
+    growlib.plot_mirrored(finals, axes[0, 0])
+    above, below = (patch.get_data().values for patch in axes[0, 0].patches)
+    assert (10**above - 1).sum() == pytest.approx(200) and (10**-below - 1).sum() == pytest.approx(200)
+    means = finals.groupby("arm")["test_loss"].mean()
+    lines = [c.get_segments()[0][0][0] for c in axes[0, 0].collections]
+    assert lines == pytest.approx([means["growing"], means["grown"]])
+
+
+def test_histories_show_median_and_middle_half():
+    history = growlib.stored("figure-2", "history").query("arm == 'static'")
+    _, axes = growlib.new_figure()
+    growlib.plot_histories(history, axes[0, 0])
+    line = axes[0, 0].lines[0]
+    expected = history.groupby("epoch")["test_loss"].median()
+    np.testing.assert_allclose(line.get_ydata(), expected)
+    np.testing.assert_allclose(line.get_xdata(), expected.index)
+
+
+def test_comparison_figure_shows_the_table():
+    frame, _, _ = paired()
+    table = growlib.compare(frame, resamples=200)
+    _, axes = growlib.new_figure()
+    growlib.plot_comparison(table, axes[0, 0], "ratio of medians")
+    assert axes[0, 0].containers[0].lines[0].get_xdata()[0] == table.set_index("measure").loc["ratio of medians", "estimate"]
+    assert [t.get_text() for t in axes[0, 0].get_yticklabels()] == ["t"]
+
+
+def test_network_drawing_has_a_line_a_weight_and_a_circle_a_bias(ensemble):
+    _, axes = growlib.new_figure()
+    theta = ensemble.theta(40)[:, 0]
+    growlib.plot_network(theta, ensemble.growth, 9, axes[0, 0])
+    assert len(axes[0, 0].lines) == 3 * 9 and len(axes[0, 0].collections) == 9 + 3
+    size, ((_, _, w), _) = growlib.unpack(theta[:, None], growlib.layer_shapes(9))
+    thickest = max(axes[0, 0].lines[0::3], key=lambda line: line.get_linewidth())
+    assert axes[0, 0].lines[0::3].index(thickest) == int(w[:, 0].abs().argmax()) and axes[0, 0].get_title() == f"N = {size.item():.2f}"
+
+
+def test_fit_figure_shows_predictions_and_residuals():
+    curves, task = growlib.stored("figure-3", "curves").query("task == 'cubic-1'"), growlib.task("cubic-1")
+    _, axes = growlib.new_figure()
+    growlib.plot_fit(curves, task, axes[0, 0], trial=2)
+    part = curves.query("trial == 2 and arm == 'growing'")
+    lines = {line.get_label(): line for line in axes[0, 0].lines}
+    np.testing.assert_allclose(lines["growing"].get_ydata(), part["prediction"])
+    inset = axes[0, 0].child_axes[0]
+    np.testing.assert_allclose(inset.lines[1].get_ydata(), (part["prediction"] - task.target(part["x"].to_numpy())), atol=1e-6)
+
+
+def test_confusion_rows_add_up_to_one():
+    counts = growlib.stored("figure-5", "curves").query("kind == 'confusion' and arm == 'grown'")
+    matrix = growlib.confusion_matrix(counts)
+    np.testing.assert_allclose(matrix.sum(axis=1), 1)
+    accuracy = growlib.stored("figure-5").query("arm == 'grown'")["accuracy_fresh"].mean()
+    right = counts[counts["true_class"] == counts["predicted_class"]]["count"].sum() / counts["count"].sum()
+    assert right == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_the_same_results_give_the_same_picture_bytes(tmp_path):
+    for folder in ("one", "two"):
+        figure, axes = growlib.new_figure()
+        growlib.plot_histories(growlib.stored("figure-2", "history"), axes[0, 0])
+        growlib.save_figure(figure, "same", folder=str(tmp_path / folder))
+        time.sleep(1.1)  # a date in the file would differ
+    for kind in ("png", "svg"):
+        assert (tmp_path / f"one/same.{kind}").read_bytes() == (tmp_path / f"two/same.{kind}").read_bytes()
+
+
+def test_quick_scale_is_the_published_setting_with_fewer_trials():
+    for study in growlib.STUDIES:
+        for quick, paper in zip(growlib.published(study, "quick"), growlib.published(study), strict=True):
+            assert quick | {"trials": 0} == paper | {"trials": 0} and quick["trials"] < paper["trials"]

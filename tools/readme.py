@@ -1,0 +1,150 @@
+"""Write every number of the README and of the notebooks' short answers from `data/`.
+
+    python tools/readme.py [--compare]
+
+--compare first computes data/results.csv, the comparisons of the arms in every stored study, anew (two to three
+minutes); without it the file is taken as it is, and computed only where it is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import growlib  # noqa: E402
+
+RESULTS = ROOT / "data" / "results.csv"
+STUDIES = ("figure-2", "figure-3", "figure-4", "figure-5")
+BY = ["task", "epochs"]
+
+
+def compare() -> pd.DataFrame:
+    """The three measures of every stored condition against both comparisons, for the test loss and its task part."""
+    frames = []
+    for name in STUDIES:
+        finals = growlib.stored(name)
+        finals = finals.assign(error_fresh=1 - finals["accuracy_fresh"]) if "accuracy_fresh" in finals else finals
+        values = [v for v in ("test_loss", "test_task_loss", "error_fresh") if v in finals]
+        frames += [growlib.compare(finals, v, arm, by=BY).assign(study=name) for v in values for arm in ("grown", "static")]
+    return pd.concat(frames, ignore_index=True)
+
+
+def results() -> pd.DataFrame:
+    return pd.read_csv(RESULTS)
+
+
+def between(text: str, name: str, content: str) -> str:
+    """The text with `content` between the markers of that name."""
+    pattern = re.compile(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise SystemExit(f"the marker <!-- {name} --> is missing")
+    return pattern.sub(lambda found: found[1] + content + found[2], text)
+
+
+def table(compared: pd.DataFrame) -> str:
+    """The README's table of results."""
+    shown = compared[compared["value"] == "test_loss"].drop_duplicates([*BY, "against", "measure"])
+    text = shown.assign(text=[growlib.in_words(row) for _, row in shown.iterrows()])
+    wide = text.pivot(index=BY, columns=["against", "measure"], values="text").sort_index(level=["epochs", "task"], ascending=[False, True])
+    columns = [("grown", m) for m in growlib.MEASURES] + [("static", "ratio of means"), ("static", "ratio of medians")]
+    heads = [f"{m}, growing : {a}" if m != "probability" else f"probability that growing ends below {a}" for a, m in columns]
+    lines = ["| target, epochs | pairs | " + " | ".join(heads) + " |", "|---|---|" + "---|" * len(columns)]
+    pairs = shown.groupby(BY)["pairs"].first()
+    for task, epochs in wide.index:
+        cells = [wide.loc[(task, epochs), column] for column in columns]
+        lines.append(f"| {task}, {epochs:,} | {pairs[(task, epochs)]:,} | ".replace(",", " ").replace("  ", ", ", 1) + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def one(compared, task, epochs, against, measure, value="test_loss") -> str:
+    """One comparison in words."""
+    row = compared.query("task == @task and epochs == @epochs and against == @against and measure == @measure and value == @value").iloc[0]
+    return growlib.in_words(row)
+
+
+def answer_growth(compared) -> str:
+    growing = growlib.stored("figure-2").query("arm == 'growing'")
+    five = (growing["active_width"] == 5).mean()
+    return (f"The size follows the gradient of its own loss nearly alone and opens the neurons one by one: after 40 000 epochs the median of "
+            f"{len(growing)} networks is {growing['size'].median():.3f} neurons (middle half {growing['size'].quantile(0.25):.3f} to "
+            f"{growing['size'].quantile(0.75):.3f}; target 5), and {five:.0%} of them use exactly five of their nine neurons.")
+
+
+def answer_regression(compared) -> str:
+    rows = compared.query("value == 'test_loss' and against == 'grown' and task != 'square-wave'").drop_duplicates([*BY, "measure"])
+    means = rows[rows["measure"] == "ratio of means"]
+
+    def ahead(epochs, measure):
+        part = rows[(rows["epochs"] == epochs) & (rows["measure"] == measure)]
+        clear = part["low"] > 0.5 if measure == "probability" else part["high"] < 1
+        return f"{clear.sum()} of {len(part)}"
+
+    counts = [f"after {epochs:,} epochs on the mean in {ahead(epochs, 'ratio of means')} targets, on the median in "
+              f"{ahead(epochs, 'ratio of medians')}, and in the typical pair in {ahead(epochs, 'probability')}".replace(",000", " 000")
+              for epochs in (40_000, 20_000)]
+    return (f"On the mean mostly yes, in the typical pair only after long training. The ratio of mean test losses, growing over grown, runs from "
+            f"{growlib.in_words(means.loc[means['estimate'].idxmin()])} to {growlib.in_words(means.loc[means['estimate'].idxmax()])}. Growing is "
+            f"ahead, with its whole 95 % interval, {counts[0]}; {counts[1]}.")
+
+
+def answer_classification(compared) -> str:
+    def words(against, measure, value="test_loss"):
+        return one(compared, "square-wave", 10_000, against, measure, value)
+
+    accuracy = growlib.stored("figure-5").groupby("arm")["accuracy_fresh"].mean()
+    return (f"Yes, moderately. Growing over grown, the ratio of mean test losses is {words('grown', 'ratio of means')} and of medians "
+            f"{words('grown', 'ratio of medians')}; growing ends lower with probability {words('grown', 'probability')}. On fresh points the mean "
+            f"accuracy is {accuracy['growing']:.3f} growing, {accuracy['grown']:.3f} grown and {accuracy['static']:.3f} static "
+            f"(10 000 paired trials).")
+
+
+ANSWERS = {"01_growth": answer_growth, "02_regression": answer_regression, "03_classification": answer_classification}
+
+
+def answered(path: Path, compared: pd.DataFrame) -> str:
+    """The notebook's text with its short answer written anew."""
+    book = json.loads(path.read_text())
+    source = "".join(book["cells"][0]["source"])
+    filled = between(source, "answer", ANSWERS[path.stem](compared))
+    book["cells"][0]["source"] = filled.splitlines(keepends=True)
+    return json.dumps(book, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def index() -> str:
+    """A row a notebook: number, question, one-line answer, taken from its first cell."""
+    lines = ["| | question | short answer |", "|---|---|---|"]
+    for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        text = "".join(json.loads(path.read_text())["cells"][0]["source"])
+        question = text.splitlines()[0].removeprefix("# ")
+        answer = re.search(r"<!-- answer -->(.*?)<!-- /answer -->", text, re.DOTALL)[1]
+        lines.append(f"| [{path.stem[:2]}](notebooks/{path.name}) | {question} | {' '.join(answer.split())} |")
+    return "\n".join(lines)
+
+
+def readme(compared: pd.DataFrame) -> str:
+    """The README with its table and its index written anew."""
+    text = between((ROOT / "README.md").read_text(), "results", f"\n{table(compared)}\n")
+    minutes = sum(growlib.about_stored(study)["core_minutes"] for study in ("figure-2", "figure-4", "figure-5"))  # Figure 4 holds 3's runs
+    text = between(text, "cost", f"{minutes:.0f}")
+    return between(text, "index", f"\n{index()}\n")
+
+
+def main() -> None:
+    if "--compare" in sys.argv or not RESULTS.exists():
+        compare().to_csv(RESULTS, index=False, float_format="%.6g")
+    compared = results()
+    for name in ANSWERS:
+        path = ROOT / "notebooks" / f"{name}.ipynb"
+        path.write_text(answered(path, compared))
+    (ROOT / "README.md").write_text(readme(compared))
+
+
+if __name__ == "__main__":
+    main()
