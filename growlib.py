@@ -784,7 +784,7 @@ def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
 
 # ---------------------------------------------------------------------------------- studies and store
 
-HOME = Path(__file__).resolve().parent
+HOME = Path(os.environ.get("GROWLIB_HOME") or Path(__file__).resolve().parent)  # where data/, figures/ and the cache are
 STUDIES = ("figure-2", "figure-3", "figure-4", "figure-5", "float64")
 CELL_TRIALS = 2560  # trials in one piece of a study: about half a minute of work
 KEPT_TRIALS, DRAWN_TRIALS = 200, 20  # trials whose history, and whose fit on a grid, a study keeps
@@ -817,7 +817,7 @@ def published(study: str, scale: str = "paper") -> list[dict]:
     shared = ("bessel-sum", "cubic-1", "quadratic-1")  # Figure 4 reads these off Figure 3's runs
     long, short = {"epochs": (20_000, 40_000), "log_every": 800}, {"epochs": (20_000,), "log_every": 400}
     classes = {"epochs": (10_000,), "log_every": 200, "lr": 0.08, "coupling": 0.01}
-    one_data_set = {"epochs": (40_000,), "log_every": 250, "data_seed": 0}
+    one_data_set = {"epochs": (40_000,), "log_every": 400, "data_seed": 0}
     if study == "figure-2":
         return cross(["bessel-j0"], 200, **one_data_set)
     if study == "figure-3":
@@ -1166,10 +1166,19 @@ DASHES = dict(zip(ARMS, ("-", "--", ":"), strict=True))  # the second cue, for g
 POSITIVE, NEGATIVE = sns.color_palette("colorblind")[3], sns.color_palette("colorblind")[0]  # red and blue, as in Figure 1
 
 
+class Picture(Figure):
+    """A figure apart from pyplot that a notebook shows where it is the last value of a cell."""
+
+    def _repr_png_(self):
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+
 def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 4.2, **options) -> tuple[Figure, np.ndarray]:
     """Return a figure in the collection's style, apart from pyplot, and its axes (rows, columns); sizes in inches an axes."""
     with sns.axes_style("ticks"):
-        figure = Figure(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
+        figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **options)
     sns.despine(figure)
     return figure, axes
@@ -1228,11 +1237,11 @@ def plot_histories(history: pd.DataFrame, axes: Axes, y: str = "test_loss", each
         style = {"color": COLOURS[arm], "ls": DASHES[arm], "lw": 1.8}
         if each:
             axes.plot(wide.index, wide.to_numpy(), color=COLOURS[arm], lw=0.4, alpha=0.15, rasterized=True)
-            axes.plot(wide.index, wide.mean(axis=1), label=f"{arm}, mean", **style | {"lw": 2.6})
+            axes.plot(wide.index, wide.mean(axis=1), label=f"{arm}, mean", **style | {"color": "black"})
         else:
             axes.fill_between(wide.index, *wide.quantile([0.25, 0.75], axis=1).to_numpy(), color=COLOURS[arm], alpha=0.15, lw=0)
-        axes.plot(wide.index, wide.median(axis=1), label=f"{arm}, median", **style)
-    axes.set(xlabel="epoch", ylabel=y.replace("_", " "))
+        axes.plot(wide.index, wide.median(axis=1), label=f"{arm}, median of {wide.shape[1]}", **style)
+    axes.set(xlabel="epoch", ylabel=f"{y.replace('_', ' ')} (dimensionless)")
     axes.legend(frameon=False, fontsize=8)
     return axes
 
@@ -1253,12 +1262,12 @@ def plot_mirrored(finals: pd.DataFrame, axes: Axes, value: str = "test_loss", be
         axes.stairs(sign * np.log10(1 + counts), bins, fill=True, color=COLOURS[arm], alpha=0.75, label=arm,
                     hatch=None if sign > 0 else "////")
         axes.vlines(values.mean(), 0, sign * np.log10(1 + counts.max()), color="black", lw=1.4, ls=DASHES[arm])
-        axes.text(0.02, 0.5 + 0.46 * sign, arm, transform=axes.transAxes, va="center", color=COLOURS[arm], weight="bold")
+        axes.text(0.02, 0.5 + 0.46 * sign, f"{arm}, {len(values)}", transform=axes.transAxes, va="center", color=COLOURS[arm], weight="bold")
         axes.plot(values.median(), sign * 0.12 * np.log10(1 + top), "o", color="white", markeredgecolor="black", ms=6)
     ticks = 10 ** np.arange(0, np.log10(1 + top) + 0.01, 1 if top > 9 else 0.5)
     axes.set_yticks([*-np.log10(1 + ticks[::-1]), *np.log10(1 + ticks)], [f"{t:.0f}" for t in [*ticks[::-1], *ticks]])
     axes.axhline(0, color="black", lw=0.8)
-    axes.set(xscale="log", xlabel=f"final {value.replace('_', ' ')}", ylabel="trials in a bin")
+    axes.set(xscale="log", xlabel=f"final {value.replace('_', ' ')} (dimensionless)", ylabel="trials in a bin")
     return axes
 
 
@@ -1288,7 +1297,7 @@ def confusion_matrix(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot_comparison(table: pd.DataFrame, axes: Axes, measure: str = "ratio of medians", by: str = "task") -> Axes:
-    """Draw one measure of `compare` with its 95 % intervals, a row a group, a colour and marker a comparison."""
+    """Draw one measure of `compare` with its 95 % intervals, a row a group, a colour and marker a comparison; no legend."""
     part = table[table["measure"] == measure]
     names = list(dict.fromkeys(part[by]))
     for shift, (against, rows) in zip((0.14, -0.14), part.groupby("against"), strict=False):
@@ -1298,8 +1307,13 @@ def plot_comparison(table: pd.DataFrame, axes: Axes, measure: str = "ratio of me
                       color=COLOURS[against], label=f"growing against {against}")
     axes.axvline(0.5 if measure == "probability" else 1, color="black", lw=0.8)
     axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    axes.set(xscale="linear" if measure == "probability" else "log", xlabel=f"{measure} (dimensionless)")
-    axes.legend(frameon=False)
+    axes.set(xlabel=f"{measure} (dimensionless)")
+    if measure != "probability":
+        low, high = 0.9 * part["low"].min(), 1.1 * part["high"].max()
+        ticks = [tick for tick in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10) if low <= tick <= high]
+        axes.set(xscale="log", xlim=(low, high))
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xticks([], minor=True)
     return axes
 
 
@@ -1327,8 +1341,8 @@ def explore(draw: Callable[..., Figure], **sliders) -> None:
         controls[name].add_class(f"growlib-{name}")
 
     def redraw(_=None):
+        shown.clear_output(wait=True)
         with shown:
-            shown.clear_output(wait=True)
             try:
                 display(draw(**{name: control.value for name, control in controls.items()}))
             except ValueError as error:

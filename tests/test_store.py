@@ -57,17 +57,17 @@ class Here:
 
 def test_a_study_is_computed_once_and_then_read(home):
     Here.done = 0
-    first = growlib.study("figure-3")
+    first = growlib.study("figure-5")
     assert Here.done == 6  # three arms, two cells each
-    assert growlib.is_stored("figure-3")
-    again = growlib.study("figure-3")
+    assert growlib.is_stored("figure-5")
+    again = growlib.study("figure-5")
     assert Here.done == 6
     pd.testing.assert_frame_equal(first.finals, again.finals)
     assert "data/" in again.origin and sorted(first.finals["trial"].unique()) == list(range(6))
 
 
 def test_the_stored_study_is_the_fit(home):
-    stored = growlib.study("figure-3").finals
+    stored = growlib.study("figure-5").finals
     whole = pd.concat([growlib.fit(s["task"], s["growth"], **{k: v for k, v in s.items() if k not in ("task", "growth")}).finals for s in TINY])
     for name in ("test_task_loss", "size", "test_loss"):
         np.testing.assert_allclose(stored[name].to_numpy(), whole[name].to_numpy().astype("float32"), rtol=2e-7)
@@ -85,33 +85,33 @@ def test_finished_cells_outlive_an_interruption(home, monkeypatch):
 
     monkeypatch.setattr(growlib, "_work", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        growlib.study("figure-3")
-    assert not growlib.is_stored("figure-3") and len(list((home / ".cache/cells").glob("*.parquet"))) == 3
+        growlib.study("figure-5")
+    assert not growlib.is_stored("figure-5") and len(list((home / ".cache/cells").glob("*.parquet"))) == 3
     monkeypatch.setattr(growlib, "_work", work)
-    growlib.study("figure-3")
+    growlib.study("figure-5")
     assert Here.done == 6  # three before, three after
 
 
 def test_a_damaged_cell_is_set_aside_and_computed_again(home):
-    growlib.study("figure-3")
-    whole = growlib.stored("figure-3").drop(columns="seconds")
+    growlib.study("figure-5")
+    whole = growlib.stored("figure-5").drop(columns="seconds")
     cell = sorted((home / ".cache/cells").glob("*.parquet"))[0]
     cell.write_bytes(cell.read_bytes()[:100])
-    growlib._path("figure-3", "finals").unlink()
+    growlib._path("figure-5", "finals").unlink()
     Here.done = 0
     with pytest.warns(UserWarning, match=f"{cell.name} in the cache cannot be read"):
-        growlib.study("figure-3")
+        growlib.study("figure-5")
     assert Here.done == 1 and cell.with_suffix(".damaged").exists()
-    pd.testing.assert_frame_equal(growlib.stored("figure-3").drop(columns="seconds"), whole)
+    pd.testing.assert_frame_equal(growlib.stored("figure-5").drop(columns="seconds"), whole)
 
 
 def test_another_method_or_setting_is_another_cell(home, monkeypatch):
     cell = growlib._cells(TINY)[0]
     names = {growlib._cell_path(cell).name, growlib._cell_path(cell | {"lr": 0.02}).name}
-    growlib.study("figure-3")
+    growlib.study("figure-5")
     monkeypatch.setattr(growlib, "METHOD", growlib.METHOD + 1)
     names.add(growlib._cell_path(cell).name)
-    assert len(names) == 3 and not growlib.is_stored("figure-3")
+    assert len(names) == 3 and not growlib.is_stored("figure-5")
 
 
 def test_parquet_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -127,20 +127,21 @@ def test_parquet_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert pd.read_parquet(path)["a"].tolist() == [1.0] and list(tmp_path.iterdir()) == [path]
 
 
-def _real_study(home):
-    growlib.HOME, growlib.CELL_TRIALS = home, 4
+def _real_study():
+    growlib.CELL_TRIALS = 4
     growlib.published = lambda study, scale="paper": TINY
-    growlib.study("figure-3", workers=2)
+    growlib.study("figure-5", workers=2)
 
 
 def test_worker_processes_give_the_same_frame(tmp_path, monkeypatch, home):
-    here = growlib.study("figure-3").finals.drop(columns="seconds")
+    here = growlib.study("figure-5").finals.drop(columns="seconds")
     monkeypatch.undo()
-    process = multiprocessing.get_context("spawn").Process(target=_real_study, args=(tmp_path / "other",))
+    monkeypatch.setenv("GROWLIB_HOME", str(tmp_path / "other"))
+    process = multiprocessing.get_context("spawn").Process(target=_real_study)
     process.start()
     process.join(180)
     assert process.exitcode == 0
-    other = growlib.with_sums(pd.read_parquet(tmp_path / "other/data/figure-3.parquet")).drop(columns="seconds")
+    other = growlib.with_sums(pd.read_parquet(tmp_path / "other/data/figure-5.parquet")).drop(columns="seconds")
     pd.testing.assert_frame_equal(here, other)
 
 
@@ -268,7 +269,7 @@ def test_fit_figure_shows_predictions_and_residuals():
     lines = {line.get_label(): line for line in axes[0, 0].lines}
     np.testing.assert_allclose(lines["growing"].get_ydata(), part["prediction"])
     inset = axes[0, 0].child_axes[0]
-    np.testing.assert_allclose(inset.lines[1].get_ydata(), (part["prediction"] - task.target(part["x"].to_numpy())), atol=1e-6)
+    np.testing.assert_allclose(inset.lines[0].get_ydata(), (part["prediction"] - task.target(part["x"].to_numpy())), atol=1e-6)
 
 
 def test_confusion_rows_add_up_to_one():

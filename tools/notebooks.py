@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROMISE = re.compile(r"\"(\d\d_\w+)\"")  # figures are named after their notebook's number
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|usr|opt)/[\w.\-]+")
-NOTEBOOK_SECONDS = 1800  # a notebook that hangs longer is stopped
+CELL_SECONDS, NOTEBOOK_SECONDS = 600, 1200  # what takes longer hangs, and is stopped
 
 
 class Failed(Exception):
@@ -70,7 +71,7 @@ def check_parameters(source: Path, parameters: dict) -> None:
 def run(job: Job, parameters: dict, threads: int) -> dict:
     """Execute the notebook in its own process and return it as JSON, or fail with a sentence."""
     command = [sys.executable, "-m", "papermill", str(job.source), str(job.executed), "-k", "python3", "--cwd", str(job.source.parent),
-               "--progress-bar", "--execution-timeout", "1200"]
+               "--progress-bar", "--execution-timeout", str(CELL_SECONDS)]
     for name, value in parameters.items():
         command += ["-p", name, str(value)]
     environment = os.environ | {"GROWLIB_PROGRESS": str(job.told), "OMP_NUM_THREADS": str(threads)}
@@ -91,8 +92,9 @@ def run(job: Job, parameters: dict, threads: int) -> dict:
 
 def follow(job: Job) -> str:
     """Read papermill's progress until it ends; return what else it said."""
-    said, buffer, deadline = "", "", time.monotonic() + NOTEBOOK_SECONDS
-    stream = job.process.stderr
+    said, buffer, stream = "", "", job.process.stderr
+    watchdog = threading.Timer(NOTEBOOK_SECONDS, stop, [job])
+    watchdog.start()
     while chunk := os.read(stream.fileno(), 4096):
         buffer += chunk.decode(errors="replace")
         *lines, buffer = re.split(r"[\r\n]", buffer)
@@ -102,8 +104,7 @@ def follow(job: Job) -> str:
                 job.cell = f"{at[1]} of {at[2]}"
             else:
                 said += text + "\n"
-        if time.monotonic() > deadline:
-            stop(job)
+    watchdog.cancel()
     stream.close()
     job.process.wait()
     return said + buffer
