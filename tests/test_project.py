@@ -12,8 +12,9 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
-import notebooks  # noqa: E402
 import readme  # noqa: E402
+
+import notebooks  # noqa: E402
 
 BOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

@@ -14,11 +14,11 @@ import argparse
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PROMISE = re.compile(r"\"(\d\d_\w+)\"")  # figures are named after their notebook's number
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|usr|opt)/[\w.\-]+")
-CELL_SECONDS, NOTEBOOK_SECONDS = 600, 1200  # what takes longer hangs, and is stopped
+STALL_SECONDS = {"quick": 75, "paper": 300}  # without a new cell or training progress; then the run is started again, twice at most
 
 
 class Failed(Exception):
@@ -43,6 +43,7 @@ class Job:
     began: float = field(default_factory=time.monotonic)
     cell: str = "starting"
     process: subprocess.Popen | None = None
+    stalled: bool = False
 
     @property
     def executed(self) -> Path:
@@ -71,17 +72,19 @@ def check_parameters(source: Path, parameters: dict) -> None:
 def run(job: Job, parameters: dict, threads: int) -> dict:
     """Execute the notebook in its own process and return it as JSON, or fail with a sentence."""
     command = [sys.executable, "-m", "papermill", str(job.source), str(job.executed), "-k", "python3", "--cwd", str(job.source.parent),
-               "--progress-bar", "--execution-timeout", str(CELL_SECONDS)]
+               "--progress-bar"]
     for name, value in parameters.items():
         command += ["-p", name, str(value)]
     environment = os.environ | {"GROWLIB_PROGRESS": str(job.told), "OMP_NUM_THREADS": str(threads)}
-    for attempt in (1, 2):
+    for attempt in (1, 2, 3):
         job.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                        env=environment, start_new_session=True)
-        said = follow(job)
-        if attempt == 1 and "Address already in use" in said:
-            continue  # two kernels chose the same port
+        said = follow(job, STALL_SECONDS[parameters["scale"]])
+        if attempt < 3 and ("Address already in use" in said or job.stalled):
+            continue  # two kernels chose the same port, or a kernel's reply was lost
         break
+    if job.stalled:
+        raise Failed(f"{job.source.stem}: cell {job.cell} made no progress for {STALL_SECONDS[parameters['scale']]} s, three times over")
     book = json.loads(job.executed.read_text()) if job.executed.exists() else {"cells": []}
     for problem in problems(book):
         raise Failed(f"{job.source.stem}: {problem}")
@@ -90,21 +93,29 @@ def run(job: Job, parameters: dict, threads: int) -> dict:
     return book
 
 
-def follow(job: Job) -> str:
-    """Read papermill's progress until it ends; return what else it said."""
+def follow(job: Job, patience: float) -> str:
+    """Read papermill's progress until it ends, or end it where it stalls; return what else it said."""
     said, buffer, stream = "", "", job.process.stderr
-    watchdog = threading.Timer(NOTEBOOK_SECONDS, stop, [job])
-    watchdog.start()
-    while chunk := os.read(stream.fileno(), 4096):
-        buffer += chunk.decode(errors="replace")
-        *lines, buffer = re.split(r"[\r\n]", buffer)
-        for text in lines:
-            at = re.search(r"Executing:.*?(\d+)/(\d+)", text)
-            if at:
-                job.cell = f"{at[1]} of {at[2]}"
-            else:
-                said += text + "\n"
-    watchdog.cancel()
+    job.stalled, last, seen = False, time.monotonic(), ()
+    while True:
+        if select.select([stream], [], [], 2)[0]:
+            chunk = os.read(stream.fileno(), 4096)
+            if not chunk:
+                break
+            buffer += chunk.decode(errors="replace")
+            *lines, buffer = re.split(r"[\r\n]", buffer)
+            for text in lines:
+                at = re.search(r"Executing:.*?(\d+)/(\d+)", text)
+                if at:
+                    job.cell = f"{at[1]} of {at[2]}"
+                else:
+                    said += text + "\n"
+        now = (job.cell, job.told.read_text() if job.told.exists() else "")
+        if now != seen:
+            seen, last = now, time.monotonic()
+        elif time.monotonic() - last > patience and not job.stalled:
+            job.stalled = True
+            stop(job)
     stream.close()
     job.process.wait()
     return said + buffer
