@@ -94,7 +94,8 @@ def test_data_is_small():
 
 
 def book(*cells):
-    return nbformat.v4.new_notebook(cells=list(cells), metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    return nbformat.v4.new_notebook(cells=list(cells), metadata={
+        "kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}})
 
 
 PARAMETERS = nbformat.v4.new_code_cell('scale = "quick"\nfolder = ""', metadata={"tags": ["parameters"]})
@@ -131,11 +132,11 @@ with out:
 
 
 @pytest.mark.parametrize("text, sentence", [
-    ("1 / 0", "99_test: cell 2 raised ZeroDivisionError: division by zero"),
+    ("1 / 0", "99_test: cell [2] raised ZeroDivisionError: division by zero"),
     (SWALLOWED, "99_test: a widget raised ZeroDivisionError"),
-    ("import warnings\nwarnings.warn('mind the gap')", "99_test: cell 2 warned: "),
+    ("import warnings\nwarnings.warn('mind the gap')", "99_test: cell [2] warned: "),
     ("'\"99_never\"'\nname = \"99_never\"", "99_test: promised the figure 99_never.png and did not write it"),
-    ("print('growlib: lr is -1')", "99_test: cell 2 refused its own values: lr is -1"),
+    ("print('growlib: lr is -1')", "99_test: cell [2] refused its own values: lr is -1"),
     ("import os\nos._exit(3)", "99_test: "),
 ], ids=["error", "swallowed", "warning", "promise", "refused", "dead-kernel"])
 def test_driver_fails_with_a_sentence_that_names_the_notebook(driver, text, sentence):

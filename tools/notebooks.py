@@ -63,7 +63,10 @@ def check_parameters(source: Path, parameters: dict) -> None:
     """Fail on a name that the notebook's parameters cell does not hold."""
     from papermill import inspect_notebook
 
-    known = inspect_notebook(str(source))
+    try:
+        known = inspect_notebook(str(source))
+    except (ValueError, OSError) as error:
+        raise Failed(f"{source.stem} cannot be read as a notebook: {error}") from None
     for name in parameters:
         if name not in known:
             raise Failed(f"{source.stem} has no parameter {name!r}; it takes {', '.join(known)}")
@@ -129,11 +132,17 @@ def stop(job: Job) -> None:
 
 def problems(book: dict):
     """What makes an executed notebook bad: errors, also in widgets, and anything on stderr."""
-    for number, cell in enumerate(book["cells"]):
-        yield from (f"cell {number} {problem}" for output in cell.get("outputs", []) for problem in bad(output))
+    for number, cell in enumerate(own_code(book), 1):
+        yield from (f"cell [{number}] {problem}" for output in cell.get("outputs", []) for problem in bad(output))
     widgets = book.get("metadata", {}).get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
     for state in widgets.values():
         yield from (f"a widget {problem}" for output in state.get("state", {}).get("outputs", ()) for problem in bad(output))
+
+
+def own_code(book: dict) -> list[dict]:
+    """The code cells without papermill's own; cell [n] of the notebook is the n-th of them."""
+    return [cell for cell in book["cells"] if cell["cell_type"] == "code"
+            and not {"injected-parameters", "papermill-error-cell-tag"} & set(cell["metadata"].get("tags", []))]
 
 
 def bad(output: dict):
