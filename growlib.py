@@ -40,7 +40,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -55,13 +55,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy import optimize, special, stats
+from torch.fx.experimental.proxy_tensor import make_fx
 from tqdm.auto import tqdm
 
 METHOD = 1  # raised by hand whenever stored results would come out differently
 ARMS = ("growing", "grown", "static")
 STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")  # each trial's independent random streams
-SMALL_BLOCK, BLOCK = 128, 256  # trials trained side by side, for sliders and, on each thread, for studies: what fits a core's cache
-STRIDE = 4  # epochs in one compiled call
+BLOCK = 256  # trials trained side by side, in large ensembles on each thread: what fits a core's cache
 FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
 FLOPS = 13  # a neuron's operations for a point and epoch: 5 forward (tanh counted as one), 8 backward
 TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
@@ -225,8 +225,8 @@ class AuxiliaryWeight:
     """Growth by one more weight N, which is the network's size and an input to every hidden neuron.
 
     The three arms differ in one value: growing starts small, grown starts at the target and stays
-    trainable (the paper's comparison), static starts there frozen. Every field but `frozen` takes one
-    value, or one for each trial. Source: the paper's method 1, with δ = 1.
+    trainable (the paper's comparison), static starts there frozen. Every field takes one value, or one
+    for each trial. Source: the paper's method 1, with δ = 1.
     """
 
     start: float = 0.0  # N0, neurons; paper: 0 growing, 5 grown
@@ -237,6 +237,8 @@ class AuxiliaryWeight:
     def __post_init__(self):
         for name in ("start", "target", "coupling"):
             _number(name, getattr(self, name), 0)
+        if np.asarray(self.frozen).dtype != bool:
+            raise ValueError(f"frozen is {self.frozen!r}; it takes True or False, or one for each trial")
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return N - m + 1 for the neurons m = 1 ... width, (width, T), the argument of their gates (neurons)."""
@@ -253,7 +255,18 @@ class AuxiliaryWeight:
     def arm(self) -> np.ndarray | str:
         """Return "growing", "grown" or "static", which follows from the values (one for each trial where they are)."""
         begins = np.where(np.asarray(self.start) == np.asarray(self.target), "grown", "growing")
-        return "static" if self.frozen else (str(begins) if begins.ndim == 0 else begins)
+        arm = np.where(self.frozen, "static", begins)
+        return str(arm) if arm.ndim == 0 else arm
+
+
+def together(growths: Iterable[AuxiliaryWeight], trials: int) -> tuple[AuxiliaryWeight, list[int]]:
+    """Return one growth with a value for each network, and the networks' trial numbers, as `fit` takes them.
+
+    So several arms of `trials` networks train in one ensemble: the same to the bit as one after the other, and faster.
+    """
+    growths = list(growths)
+    values = {f.name: np.repeat([getattr(growth, f.name) for growth in growths], _whole("trials", trials)) for f in fields(AuxiliaryWeight)}
+    return AuxiliaryWeight(**values), list(range(trials)) * len(growths)
 
 
 # ------------------------------------------------------------------------------------------ network
@@ -345,8 +358,8 @@ def _move(theta, change, lost):
 def _step(state, x, y, knobs, growth, width, loss, optimizer):
     """One epoch of T networks, whose state (rows, T) is split by `_rows_of`.
 
-    All of it is one tensor because the compiler then keeps it in memory from step to step; what is passed on
-    in pieces it would compute anew at each use, the gate's sines for every point.
+    All of it is one tensor, so that a step costs one call; the gates are handed on with it, since their sines would
+    otherwise be computed anew for every point.
     """
     theta, lost, *moments, gates, peak, used = state.split(_rows_of(width, optimizer))
     gate, slope = gates.chunk(2)
@@ -374,25 +387,26 @@ def _gates(growth, size, active):
     return torch.cat([growth.gate(size, active), growth.slope(size, active)])
 
 
-def _steps(state, x, y, knobs, growth, width, loss, optimizer, count):
-    """`count` epochs in a row."""
-    for _ in range(count):
-        state = _step(state, x, y, knobs, growth, width, loss, optimizer)
-    return state
+_COMPILED = {}  # the machine code of `_step`, by all that it depends on
 
 
-@functools.cache
-def _stride(growth_class, width, loss, optimizer, count, compiled):
-    """`_steps` for one shape of network; numbers such as λ enter as tensors, so that one graph serves them all.
+def _stepper(state, train, knobs, growth, width, loss, optimizer, compiled, threads):
+    """`_step` with its choices made, compiled for tensors like these; λ and the like are tensors, so that one code serves them all.
 
-    The processor's own word on its vector units is trusted: trying them out takes longer than all else here.
+    It is traced and given to the compiler directly: torch.compile checks its guards in every epoch, which takes longer
+    than the epoch. The processor's own word on its vector units is trusted, since trying them out takes seconds.
     """
-    chosen = dict(growth=growth_class(), width=width, loss=loss, optimizer=optimizer, count=count)
+    growth_class = type(growth)
 
-    def steps(state, x, y, knobs):
-        return _steps(state, x, y, knobs, **chosen)
+    def step(state, x, y, *knobs):
+        return (_step(state, x, y, knobs, growth_class(), width, loss, optimizer),)
 
-    return torch.compile(steps, dynamic=False, options={"cpp.vec_isa_ok": True}) if compiled else steps
+    key = growth_class, width, loss, optimizer, threads, state.shape, state.dtype, state.device, train[0].shape
+    if compiled and key not in _COMPILED:
+        example, options = [state, *train, *knobs], {"cpp.vec_isa_ok": True, "cpp.threads": threads}
+        with torch.no_grad():
+            _COMPILED[key] = torch._inductor.compile(make_fx(step)(*example), example, options=options)
+    return _COMPILED[key] if compiled else step
 
 
 @functools.lru_cache(maxsize=1)
@@ -436,6 +450,11 @@ class Run:
     weights: np.ndarray
     snapshots: dict[int, np.ndarray] = field(default_factory=dict)
 
+    @property
+    def networks(self) -> pd.DataFrame:
+        """What tells the networks apart, a row each, in the order of `weights` and `predict`."""
+        return self.finals[["task", "method", "arm", "control", "dtype", "trial"]].tail(self.weights.shape[1])
+
     def theta(self, epoch: int | None = None) -> torch.Tensor:
         """Return theta (rows, T) at the end, or at a logged epoch where snapshots were kept."""
         if epoch is not None and epoch not in self.snapshots:
@@ -455,12 +474,11 @@ class Run:
         return (torch.sigmoid(y_hat) if self.task.loss == "logistic" else y_hat).permute(2, 1, 0).numpy()
 
     def confusion(self) -> pd.DataFrame:
-        """Return how many of 1000 fresh points of each true class get each predicted class, four rows a trial."""
+        """Return how many of 1000 fresh points of each true class get each predicted class, four rows a network."""
         if self.task.loss == "squared":
             raise ValueError(f"task is {self.task.name!r}; a confusion matrix takes a classification")
         y_hat, y = _fresh(self.theta(), self.growth, self.task, self.settings)
-        return pd.concat([pd.DataFrame({"trial": _trials(self.settings["trials"]), "true_class": i, "predicted_class": j,
-                                        "count": (((y > 0.5) == i) & ((y_hat >= 0) == j)).sum(0).numpy()})
+        return pd.concat([self.networks.assign(true_class=i, predicted_class=j, count=(((y > 0.5) == i) & ((y_hat >= 0) == j)).sum(0).numpy())
                           for i in (0, 1) for j in (0, 1)], ignore_index=True)
 
     def size_gradient(self) -> pd.DataFrame:
@@ -479,18 +497,18 @@ class Run:
         for epoch, theta in self.snapshots.items():
             theta = torch.tensor(theta, dtype=torch.float64)
             pull = -torch.func.grad(total)(theta[0], theta[1:])
-            frames.append({"trial": _trials(self.settings["trials"]), "epoch": epoch, "task_part": pull.numpy(),
-                           "size_part": (-2 * coupling * (theta[0] - target)).numpy()})
-        return pd.concat(map(pd.DataFrame, frames), ignore_index=True)
+            size_part = -2 * coupling * (theta[0] - target)
+            frames.append(self.networks.assign(epoch=epoch, task_part=pull.numpy(), size_part=size_part.numpy()))
+        return pd.concat(frames, ignore_index=True)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the run to one .npz file, without pickle; `load` reads it."""
         frames = {name: _parquet_bytes(getattr(self, name)) for name in ("finals", "history")}
         kept = np.array(list(self.snapshots), dtype=np.int64)
         about = {"task": [self.task.name, self.task.points, self.task.test_points],
-                 "growth": _plain(asdict(self.growth)), "settings": _plain(self.settings)}
+                 "growth": asdict(self.growth), "settings": self.settings}
         with _replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, weights=self.weights, about=np.array(json.dumps(about)), epochs=kept,
+            np.savez_compressed(file, weights=self.weights, about=np.array(json.dumps(_plain(about))), epochs=kept,
                                 snapshots=np.array(list(self.snapshots.values())), **frames)
 
 
@@ -507,6 +525,8 @@ def load(path: str | os.PathLike) -> Run:
 def _plain(values):
     """The dict with arrays as lists and ranges as pairs, as JSON takes it."""
     def one(value):
+        if isinstance(value, dict):
+            return _plain(value)
         if isinstance(value, np.ndarray | np.generic):
             return value.tolist()
         return [*value] if isinstance(value, tuple | range) else value
@@ -536,9 +556,8 @@ def _data(task, settings, stream="data", points=None, where=slice(None)):
 
 
 def _log_every(epochs):
-    """The smallest round step that logs at most 50 epochs, the first and the last among them, in whole strides."""
-    steps = (step * 10**power for power in range(12) for step in (1, 2, 4, 5, 8))
-    return next(step for step in steps if epochs / step <= 49 and (step < STRIDE or step % STRIDE == 0))
+    """The smallest round step that logs at most 50 epochs, the first and the last among them."""
+    return next(step * 10**power for power in range(12) for step in (1, 2, 5) if epochs / (step * 10**power) <= 49)
 
 
 def fit(task_or_name: str | Task, growth: AuxiliaryWeight | None = None, *, trials=64, epochs=4000, lr=1e-3,
@@ -603,13 +622,14 @@ def fit(task_or_name: str | Task, growth: AuxiliaryWeight | None = None, *, tria
                 "data_seed": data_seed, "device": device, "control": control}
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
-    block = SMALL_BLOCK if len(numbers) <= SMALL_BLOCK else BLOCK * min(torch.get_num_threads(), 4)
-    pieces = []
+    threads = 1 if len(numbers) <= BLOCK else min(torch.get_num_threads(), 4)
+    pieces, block = [], BLOCK * threads
     for first in range(0, len(numbers), block):
         where = np.arange(first, min(first + block, len(numbers)))
         report = None if progress is None else functools.partial(_share, progress, first / len(numbers), len(where) / len(numbers))
         pieces.append(_train(what, growth, settings, numbers, where, block, ends, keep_weights, compiled, report))
-    finals, history = (pd.concat(frames, ignore_index=True) for frames in list(zip(*pieces, strict=True))[:2])
+    finals, history = (pd.concat(frames, ignore_index=True).sort_values(by, kind="stable", ignore_index=True)
+                       for by, frames in zip(("epochs", "epoch"), list(zip(*pieces, strict=True))[:2], strict=True))
     kept = {epoch: np.concatenate([p[3][epoch] for p in pieces], axis=-1) for epoch in pieces[0][3]}
     return Run(what, growth, settings, finals, history, np.concatenate([p[2] for p in pieces], axis=-1), kept)
 
@@ -621,42 +641,47 @@ def _share(progress, before, share, part):
 
 def _check_against(numbers, growth, settings):
     """Hold the arguments of `fit` against each other and against the machine."""
-    fields = {name: getattr(growth, name) for name in ("start", "target", "coupling")} | {"lr": settings["lr"]}
+    given = asdict(growth) | {"lr": settings["lr"]}
     _number("lr", settings["lr"], 0, above=True)
     if settings["data_seed"] is not None:
-        fields["data_seed"] = [_whole("data_seed", int(d) if isinstance(d, float) and d.is_integer() else d, 0)
+        given["data_seed"] = [_whole("data_seed", int(d) if isinstance(d, float) and d.is_integer() else d, 0)
                                for d in np.atleast_1d(settings["data_seed"]).tolist()]
-        settings["data_seed"] = np.array(fields["data_seed"])
-    for name, value in fields.items():
+        settings["data_seed"] = np.array(given["data_seed"])
+    for name, value in given.items():
         if np.size(value) not in (1, len(numbers)):
             raise ValueError(f"{name} has {np.size(value)} values; it takes one, or one for each of the {len(numbers)} trials")
     for name in ("start", "target"):
-        if settings["width"] < np.max(fields[name]):
-            raise ValueError(f"width is {settings['width']}; it takes at least the {name}, which is {np.max(fields[name]):g}")
+        if settings["width"] < np.max(given[name]):
+            raise ValueError(f"width is {settings['width']}; it takes at least the {name}, which is {np.max(given[name]):g}")
     try:
         torch.empty(0, device=settings["device"])
     except (RuntimeError, AssertionError, TypeError):
         raise ValueError(f"device is {settings['device']!r}; it takes a device that torch has here, such as cpu") from None
 
 
-def _train(task, growth, settings, numbers, where, block, ends, keep_weights, compiled, progress):
-    """Train the trials at `where` as one block, padded to its full size: finals, history, weights and snapshots."""
-    began = time.perf_counter()
-    padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
+def _tensors(task, growth, settings, numbers, padded):
+    """What a block of networks is trained with: all points x and y, the growth and the knobs in tensors, the first state."""
     make = dict(dtype=getattr(torch, settings["dtype"]), device=settings["device"])
 
     def knob(value):
         return torch.tensor(np.broadcast_to(np.asarray(value, dtype=float), numbers.shape)[padded].copy(), **make)
 
     x, y = (torch.tensor(a, **make) for a in _data(task, settings, where=padded))
-    given, growth = growth, replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
-    train = x[: task.train_points].contiguous(), y[: task.train_points].contiguous()
-    knobs = knob(settings["lr"]), growth.target, growth.coupling, knob(0.0 if growth.frozen else 1.0)
-    width = settings["width"]
-    theta = initial_weights(settings["seed"], numbers[padded], width, growth.start.cpu().double().numpy()).to(**make)
+    moves = knob(1.0 - np.asarray(growth.frozen))
+    growth = replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
+    theta = initial_weights(settings["seed"], numbers[padded], settings["width"], growth.start.cpu().double().numpy()).to(**make)
     state = [theta, *(torch.zeros_like(theta) for _ in range(3 if settings["optimizer"] == "adam" else 1))]
     if settings["optimizer"] == "adam":
         state.append(torch.zeros_like(theta[:1]))  # the epoch
+    return x, y, growth, (knob(settings["lr"]), growth.target, growth.coupling, moves), state
+
+
+def _train(task, growth, settings, numbers, where, block, ends, keep_weights, compiled, progress):
+    """Train the trials at `where` as one block, padded to its full size: finals, history, weights and snapshots."""
+    began, width, given = time.perf_counter(), settings["width"], growth
+    padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
+    x, y, growth, knobs, state = _tensors(task, growth, settings, numbers, padded)
+    train = x[: task.train_points].contiguous(), y[: task.train_points].contiguous()
     active = _neurons_needed(growth, width)
 
     logged = sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends})
@@ -664,7 +689,7 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
     operations, computed, diverged = torch.zeros(block, dtype=torch.float64), 0.0, torch.zeros(block, dtype=torch.bool)
     for until in logged:
         state, used, cost, active = _epochs(state, until - epoch, train, knobs, growth, width, active,
-                                            task.loss, settings["optimizer"], compiled)
+                                            task.loss, settings["optimizer"], compiled, block // BLOCK)
         operations += used.double().cpu() * FLOPS * task.train_points
         computed += cost * FLOPS * task.train_points
         epoch = until
@@ -687,7 +712,7 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
     return _framed(finals, about), _framed(history, about), state[0][:, : len(where)].cpu().numpy(), snapshots
 
 
-def _epochs(state, epochs, train, knobs, growth, width, active, loss, optimizer, compiled):
+def _epochs(state, epochs, train, knobs, growth, width, active, loss, optimizer, compiled, threads):
     """Train every network for `epochs` more, computing only the first `active` neurons while that is exact.
 
     A neuron whose gate has been zero ever since the start has a zero gradient, so leaving it out changes
@@ -699,11 +724,10 @@ def _epochs(state, epochs, train, knobs, growth, width, active, loss, optimizer,
         part = [s[rows] if len(s) > 1 else s for s in state]
         size = part[0][:1]
         packed = torch.cat([*part, _gates(growth, size[0], active), size, torch.zeros_like(size)])
-        with torch.no_grad(), torch._dynamo.config.patch(recompile_limit=64):
-            for count, times in ((STRIDE, epochs // STRIDE), (1, epochs % STRIDE)):
-                steps = _stride(type(growth), active, loss, optimizer, count, compiled)
-                for _ in range(times):
-                    packed = steps(packed, *train, knobs)
+        step = _stepper(packed, train, knobs, growth, active, loss, optimizer, compiled, threads)
+        with torch.no_grad():
+            for _ in range(epochs):
+                packed, = step(packed, *train, *knobs)
         *part, _, peak, used = packed.split(_rows_of(active, optimizer))
         cost += active * epochs
         if active == width or (peak <= active).all():
@@ -762,7 +786,7 @@ def _about(task, growth, settings, where, numbers):
 
     plain = {name: one(np.asarray(getattr(growth, name), dtype=float)) for name in ("start", "target", "coupling")}
     sets = numbers if settings["data_seed"] is None else settings["data_seed"]
-    arm = replace(growth, **plain).arm()
+    arm = replace(growth, **plain, frozen=one(growth.frozen)).arm()
     return {"task": task.name, "method": type(growth).__name__, "arm": arm, "control": settings["control"],
             "trial": numbers[where], **plain, "width": settings["width"], "lr": one(settings["lr"]),
             "points": task.points, "test_points": task.test_points, "seed": settings["seed"], "data_seed": one(sets),
@@ -811,7 +835,7 @@ def published(study: str, scale: str = "paper") -> list[dict]:
 
     def cross(names, trials, **settings):
         coupling = settings.pop("coupling", 0.1)
-        few = {"figure-2": 64, "float64": 16}.get(study, 128)
+        few = 16 if study == "float64" else 80  # three arms of 80 fit into one block
         return [{"task": name, "growth": growth, "trials": trials if scale == "paper" else few, "width": 9, "seed": 0,
                  "lr": 1e-3, **settings} for name in names for growth in arms(coupling=coupling).values()]
 
@@ -862,7 +886,7 @@ def study(name: str, scale: str = "paper", workers: int = 2) -> Results:
     settings = published(name, scale)
     if scale == "quick":
         began = time.perf_counter()
-        cells = [_live(cell, report) for cell, report in _watched(name, _cells(settings))]
+        cells = [_live(cell, report) for cell, report in _watched(name, list(_merged(settings)))]
         frames = _select(name, pd.concat(cells, ignore_index=True))
         trials = frames["finals"]["trial"].nunique()
         return Results(**frames, origin=f"{trials} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
@@ -934,20 +958,28 @@ def _cells(settings):
             for s in settings for first in range(0, s["trials"], CELL_TRIALS)]
 
 
+def _merged(settings):
+    """The settings with those that differ in their growth alone made one, to be trained together."""
+    alike = {}
+    for s in settings:
+        alike.setdefault(json.dumps(_plain(s | {"growth": None})), []).append(s)
+    for group in alike.values():
+        growth, trials = together([s["growth"] for s in group], group[0]["trials"])
+        yield group[0] | {"growth": growth, "trials": trials}
+
+
 def _compute(cell, report=None):
     """Train one cell and return what is kept of it as one frame, its parts named in the column `what`."""
     arguments = {name: value for name, value in cell.items() if name not in ("task", "growth")}
     run = fit(cell["task"], cell["growth"], progress=report, **arguments)
     history = run.history[run.history["trial"] < KEPT_TRIALS]
     grid = np.linspace(-1, 1, 201)
-    drawn = [k for k in cell["trials"] if k < DRAWN_TRIALS]
-    fits = run.predict(grid)[: len(drawn), :, 0]
-    curves = [pd.DataFrame({"kind": "prediction", "trial": np.repeat(drawn, len(grid)), "x": np.tile(grid, len(drawn)),
-                            "prediction": fits.ravel()})]
-    if run.task.loss == "logistic":
-        curves.append(run.confusion().assign(kind="confusion"))
-    about = run.finals[["task", "method", "arm", "control", "dtype", "epochs"]].iloc[-1].to_dict()
-    parts = {"finals": run.finals, "history": history, "curves": pd.concat(curves).assign(**about)}
+    drawn = np.flatnonzero(run.networks["trial"] < DRAWN_TRIALS)
+    fits = run.networks.iloc[np.repeat(drawn, len(grid))].assign(kind="prediction", x=np.tile(grid, len(drawn)),
+                                                                 prediction=run.predict(grid)[drawn, :, 0].ravel())
+    curves = [fits] if run.task.loss == "squared" else [fits, run.confusion().assign(kind="confusion")]
+    curves = pd.concat(curves).assign(epochs=run.finals["epochs"].max())
+    parts = {"finals": run.finals, "history": history, "curves": curves}
     return pd.concat([frame.assign(what=what) for what, frame in parts.items()], ignore_index=True)
 
 

@@ -60,6 +60,29 @@ def test_first_weights_are_uniform_on_minus_one_to_one():
     assert theta.mean().item() == pytest.approx(0, abs=0.02) and theta.var().item() == pytest.approx(1 / 3, rel=0.03)
 
 
+def test_arms_trained_together_are_the_same_to_the_bit_as_alone():
+    growths = list(growlib.arms().values())
+    growth, trials = growlib.together(growths, 5)
+    run = short(growth, trials=trials)
+    for k, alone in enumerate(map(short, growths)):
+        np.testing.assert_array_equal(run.weights[:, 5 * k : 5 * k + 5], alone.weights)
+        mine = run.finals.iloc[5 * k : 5 * k + 5].reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine.drop(columns=["seconds"]), alone.finals.drop(columns=["seconds"]))
+
+
+def test_what_is_logged_changes_no_bit_of_the_result():
+    often, seldom = short(log_every=3), short(log_every=24)
+    np.testing.assert_array_equal(often.weights, seldom.weights)
+
+
+def test_several_blocks_come_in_the_order_of_the_networks():
+    run = short(trials=1500, epochs=(4, 8), log_every=4)
+    assert run.networks["trial"].tolist() == list(range(1500))
+    assert run.finals["epochs"].tolist() == [4] * 1500 + [8] * 1500
+    y_hat = run.predict(0.3)[:, 0, 0]
+    np.testing.assert_array_equal(y_hat[[7, 1400]], short(trials=[7, 1400], epochs=8).predict(0.3)[:, 0, 0])
+
+
 def test_one_data_set_for_all_or_for_each():
     own, shared = short(epochs=8), short(epochs=8, data_seed=0)
     np.testing.assert_array_equal(own.weights[:, 0], shared.weights[:, 0])
@@ -276,6 +299,7 @@ BAD = [
     (dict(lr="fast"), "lr is 'fast'"),
     (dict(growth=growlib.AuxiliaryWeight(coupling=[0.1] * 4)), "coupling has 4 values"),
     (dict(growth=growlib.AuxiliaryWeight(start=[0.1] * 6)), "start has 6 values"),
+    (dict(growth=growlib.AuxiliaryWeight(frozen=[True] * 4)), "frozen has 4 values"),
     (dict(growth="growing"), "growth is 'growing'; it takes an AuxiliaryWeight"),
     (dict(optimizer="sgd"), "optimizer is 'sgd'; it takes one of gd, adam"),
     (dict(dtype="float16"), "dtype is 'float16'; it takes one of float32, float64"),
@@ -296,7 +320,8 @@ def test_bad_input_is_one_sentence_that_names_the_argument(wrong, sentence):
     assert sentence in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("field, value", [("start", -1), ("start", float("inf")), ("coupling", -0.1), ("coupling", float("nan")), ("target", "five")])
+@pytest.mark.parametrize("field, value", [("start", -1), ("start", float("inf")), ("coupling", -0.1), ("coupling", float("nan")), ("target", "five"),
+                                          ("frozen", "no"), ("frozen", 1)])
 def test_bad_growth(field, value):
     with pytest.raises(ValueError, match=f"{field} is "):
         growlib.AuxiliaryWeight(**{field: value})
