@@ -53,6 +53,7 @@ import seaborn as sns
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from PIL import Image
 from scipy import optimize, special, stats
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -893,7 +894,7 @@ def study(name: str, scale: str = "paper", workers: int = 2) -> Results:
     if not is_stored(name):
         _compute_missing(name, _cells(settings), _whole("workers", workers))
     about = about_stored(name)
-    trials = f"{max(s['trials'] for s in settings):,}".replace(",", " ")
+    trials = in_thousands(max(s["trials"] for s in settings))
     origin = f"{trials} trials an arm from data/, made in {about['core_minutes']:.0f} core-minutes."
     return Results(*(stored(name, what) for what in ("finals", "history", "curves")), origin=origin)
 
@@ -1185,6 +1186,11 @@ def in_words(row: pd.Series | dict) -> str:
     return f"{row['estimate']:#.3g} ({row['low']:#.3g} to {row['high']:#.3g})"
 
 
+def in_thousands(count: int) -> str:
+    """Return a count as text with its thousands set apart, such as "10 000"."""
+    return f"{count:,}".replace(",", " ")
+
+
 def as_table(compared: pd.DataFrame) -> pd.DataFrame:
     """Return the frame of `compare` to be read: a row a comparison, a column a measure with its interval, pairs, lost."""
     index = [name for name in compared if name not in ("measure", "estimate", "low", "high")]
@@ -1214,6 +1220,8 @@ def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, width: floa
     with sns.axes_style("ticks"):
         figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **options)
+    for panel in axes.flat:
+        panel.set_prop_cycle(color=sns.color_palette("colorblind"))
     sns.despine(figure)
     return figure, axes
 
@@ -1274,7 +1282,7 @@ def plot_histories(history: pd.DataFrame, axes: Axes, y: str = "test_loss", each
             axes.plot(wide.index, wide.mean(axis=1), label=f"{arm}, mean", **style | {"color": "black"})
         else:
             axes.fill_between(wide.index, *wide.quantile([0.25, 0.75], axis=1).to_numpy(), color=COLOURS[arm], alpha=0.15, lw=0)
-        axes.plot(wide.index, wide.median(axis=1), label=f"{arm}, median of {wide.shape[1]}", **style)
+        axes.plot(wide.index, wide.median(axis=1), label=f"{arm}, median of {in_thousands(wide.shape[1])}", **style)
     axes.set(xlabel="epoch", ylabel=f"{y.replace('_', ' ')} (dimensionless)")
     axes.legend(frameon=False, fontsize=8)
     return axes
@@ -1287,7 +1295,7 @@ def plot_mirrored(finals: pd.DataFrame, axes: Axes, value: str = "test_loss", be
     """
     arms_shown = {"growing": 1, below: -1}
     fine = finals[finals["arm"].isin(arms_shown) & ~finals["diverged"]]
-    bins = np.geomspace(fine[value].min(), fine[value].max(), 61)
+    bins = np.geomspace(fine[value].min(), fine[value].max(), 61 if len(fine) > 2000 else 25)
     top = 1
     for arm, sign in arms_shown.items():
         values = fine.loc[fine["arm"] == arm, value]
@@ -1295,13 +1303,16 @@ def plot_mirrored(finals: pd.DataFrame, axes: Axes, value: str = "test_loss", be
         top = max(top, counts.max())
         axes.stairs(sign * np.log10(1 + counts), bins, fill=True, color=COLOURS[arm], alpha=0.75, label=arm,
                     hatch=None if sign > 0 else "////")
-        axes.vlines(values.mean(), 0, sign * np.log10(1 + counts.max()), color="black", lw=1.4, ls=DASHES[arm])
-        axes.text(0.02, 0.5 + 0.46 * sign, f"{arm}, {len(values)}", transform=axes.transAxes, va="center", color=COLOURS[arm], weight="bold")
+        axes.vlines(values.mean(), 0, sign * np.log10(1 + counts.max()), color="black", lw=2, ls=DASHES[arm])
+        axes.text(0.02, 0.5 + 0.47 * sign, f"{arm}, {in_thousands(len(values))}", transform=axes.transAxes, va="center", color=COLOURS[arm],
+                  weight="bold")
         axes.plot(values.median(), sign * 0.12 * np.log10(1 + top), "o", color="white", markeredgecolor="black", ms=6)
     ticks = 10 ** np.arange(0, np.log10(1 + top) + 0.01, 1 if top > 9 else 0.5)
     axes.set_yticks([*-np.log10(1 + ticks[::-1]), *np.log10(1 + ticks)], [f"{t:.0f}" for t in [*ticks[::-1], *ticks]])
     axes.axhline(0, color="black", lw=0.8)
+    axes.set_ylim(*(1.2 * np.log10(1 + top) * np.array([-1, 1])))
     axes.set(xscale="log", xlabel=f"final {value.replace('_', ' ')} (dimensionless)", ylabel="trials in a bin")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     return axes
 
 
@@ -1326,7 +1337,8 @@ def plot_fit(curves: pd.DataFrame, task: Task, axes: Axes, points=None, trial: i
 
 def confusion_matrix(counts: pd.DataFrame) -> pd.DataFrame:
     """Return the fraction of each true class (rows) that gets each predicted class (columns); every row adds up to 1."""
-    table = counts.pivot_table(index="true_class", columns="predicted_class", values="count", aggfunc="sum")
+    table = counts.astype({"true_class": int, "predicted_class": int}).pivot_table(
+        index="true_class", columns="predicted_class", values="count", aggfunc="sum")
     return table.div(table.sum(axis=1), axis=0)
 
 
