@@ -1170,15 +1170,19 @@ def _measured(a, b, measure, axis=-1):
 
 
 def _interval(sample, measure, resamples, seed):
-    """The measure and its 95 % BCa interval; resampled in batches of at most two million values, so that memory stays flat."""
-    estimate = float(_measured(*sample, measure))
+    """The measure and its 95 % BCa interval; the percentile interval where BCa has none, as for medians of values in steps.
+
+    Resampled in batches of at most two million values, so that memory stays flat.
+    """
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        low, high = stats.bootstrap(sample, lambda a, b, axis: _measured(a, b, measure, axis), paired=True, vectorized=True,
-                                    n_resamples=resamples, batch=max(1, 2_000_000 // len(sample[0])), method="BCa",
-                                    rng=np.random.default_rng(seed)).confidence_interval
-    same = not (np.isfinite(low) and np.isfinite(high))  # every resample gives the same number
-    return {"estimate": estimate, "low": estimate if same else float(low), "high": estimate if same else float(high)}
+        drawn = stats.bootstrap(sample, lambda a, b, axis: _measured(a, b, measure, axis), paired=True, vectorized=True,
+                                n_resamples=resamples, batch=max(1, 2_000_000 // len(sample[0])), method="BCa",
+                                rng=np.random.default_rng(seed))
+    low, high = drawn.confidence_interval
+    if not (np.isfinite(low) and np.isfinite(high)):
+        low, high = np.quantile(drawn.bootstrap_distribution, [0.025, 0.975])
+    return {"estimate": float(_measured(*sample, measure)), "low": float(low), "high": float(high)}
 
 
 def in_words(row: pd.Series | dict) -> str:
