@@ -3,7 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 NB ?=
 
-.PHONY: figures paper notebooks lab test test-all bench readme clean
+.DEFAULT_GOAL := help
+.PHONY: help figures paper notebooks lab test test-all bench readme clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 figures: .venv/ready  ## every figure at the quick scale, into figures/quick/ (NB=02 runs one notebook)
 	$(BIN)/python tools/notebooks.py --scale quick --only $(NB)
@@ -18,7 +22,7 @@ readme: .venv/ready  ## writes the numbers from data/ into the notebooks' short 
 	$(BIN)/python tools/readme.py
 
 lab: .venv/ready  ## JupyterLab on the collection
-	$(BIN)/jupyter lab --ip=127.0.0.1 notebooks
+	$(BIN)/jupyter lab --ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 test: .venv/ready  ## what CI runs
 	$(BIN)/ruff check .

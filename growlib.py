@@ -18,8 +18,9 @@ Legend. T trials are trained at once, and the trial axis is always the last one 
     eta        lr              (T,)      dimensionless, > 0
     H          width           int       neurons that exist
     theta      gate            (H, T)    dimensionless, 0 ... 1
-    b, u, w    hidden layer    (3, H, T) bias, weight from the size, weight from x
-    c, v       output layer    (1+H, 1, T)  bias, weights from the neurons
+    s, p       size, gate      (T,)      the controller's value; sin²(πs/2), a fraction of the width
+    b, u, w    hidden layer    (2+I, H, T)  bias, weight from the size, weights from the I inputs
+    c, v       output layer    (1+H, O, T)  biases, weights from the neurons
     E          epochs          int       full-batch steps
     L          loss            (T,)      task loss + size loss
 """
@@ -53,7 +54,7 @@ import seaborn as sns
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 from scipy import optimize, special, stats
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -63,8 +64,8 @@ METHOD = 1  # raised by hand whenever stored results would come out differently
 ARMS = ("growing", "grown", "static")
 STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")  # each trial's independent random streams
 BLOCK = 256  # trials trained side by side, in large ensembles on each thread: what fits a core's cache
+MANY_POINTS, CHUNK = 1000, 80_000  # from so many training points on, one trial at a time, and so many activations at a time
 FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
-FLOPS = 13  # a neuron's operations for a point and epoch: 5 forward (tanh counted as one), 8 backward
 TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
 
 # ------------------------------------------------------------------------------------------- checks
@@ -102,27 +103,35 @@ def _choice(name, value, choices):
 
 @dataclass(frozen=True)
 class Task:
-    """A function to learn from few random points on [-1, 1], drawn anew by each trial.
+    """Something to learn, with x and y between -1 and 1 (dimensionless) or y a class 0, 1, 2 ...
 
     Parameters
     ----------
     name : str
         Its name in `TASKS`.
-    target : callable
-        x (any shape, -1 ... 1, dimensionless) to y of the same shape: a value, or the class 0 or 1.
-    loss : {"squared", "logistic"}
-        Mean squared error, or binary cross-entropy of the logistic of the network's output.
+    sample : callable
+        A trial's generator and a count of points to x, (inputs, points), and y, (points,), the training points first.
+    loss : {"squared", "logistic", "softmax"}
+        Mean squared error, or cross-entropy: of the logistic of one output, or of the softmax of several.
     points : int
         All points of a data set.
     test_points : int
         How many of them are for testing; the others train.
+    inputs, outputs : int
+        Numbers that enter and leave the network.
+    target : callable, optional
+        x to the y without noise, of the same shape, where there is one input.
     """
 
     name: str
-    target: Callable[[np.ndarray], np.ndarray]
+    sample: Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
     loss: str = "squared"
     points: int = 40  # 32 train, 8 test in Figures 2 - 4 and 6 - 7
     test_points: int = 8
+    inputs: int = 1
+    outputs: int = 1
+    target: Callable[[np.ndarray], np.ndarray] | None = None
+    options: dict = field(default_factory=dict, compare=False)  # what `task` was given
 
     def __post_init__(self):
         _whole("points", self.points, 2)
@@ -135,11 +144,25 @@ class Task:
         """Points that the gradient sees."""
         return self.points - self.test_points
 
+    @property
+    def classes(self) -> int:
+        """How many classes there are; 0 for a regression."""
+        return {"squared": 0, "logistic": 2}.get(self.loss, self.outputs)
+
+    @property
+    def large(self) -> bool:
+        """Whether the set is so large that trials train one at a time."""
+        return self.train_points >= MANY_POINTS
+
     def draw(self, seed: int, trials: Sequence[int], stream: str = "data", points: int | None = None):
-        """Draw the trials' data sets: x and y, each (points, T) in float64, the training points first."""
-        size = self.points if points is None else points
-        x = np.stack([random_stream(seed, k, stream).uniform(-1, 1, size) for k in trials], axis=-1)
-        return x, self.target(x)
+        """Draw the trials' data sets: x (inputs, points, T) and y (points, T) in float64, the training points first."""
+        sets = [self.sample(random_stream(seed, k, stream), self.points if points is None else points) for k in trials]
+        x, y = np.stack([x for x, _ in sets], axis=-1), np.stack([y for _, y in sets], axis=-1)
+        if x.shape != (self.inputs, *y.shape) or not (np.isfinite(x).all() and np.isfinite(y).all()):
+            raise ValueError(f"sample gives x of shape {x.shape[:-1]}; it takes finite numbers, ({self.inputs}, {len(y)}), and as many y")
+        if self.classes and not np.isin(y, np.arange(self.classes)).all():
+            raise ValueError(f"sample gives the classes {np.unique(y)[:9].tolist()}; it takes 0 ... {self.classes - 1}")
+        return x, y
 
 
 def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
@@ -173,15 +196,84 @@ def _polynomial(*conditions):
 
 _CUBIC = _polynomial((-1, 0, 1), (1, 0, 1), (1 / 3, 0, -2 / 3), (1 / 3, 1, 0))
 
-TASKS: dict[str, Callable[..., Task]] = {  # the paper's targets
-    "bessel-j0": functools.partial(Task, "bessel-j0", _bessel([0], 0.1, 0.2)),
-    "bessel-sum": functools.partial(Task, "bessel-sum", _bessel([0, 1, 2], -2 * math.pi, 2 * math.pi)),
-    "cubic-1": functools.partial(Task, "cubic-1", _CUBIC),
-    "cubic-2": functools.partial(Task, "cubic-2", -_CUBIC),
-    "quadratic-1": functools.partial(Task, "quadratic-1", _polynomial((-1, 0, 1), (1, 0, -1), (0, 0, -0.2))),
-    "quadratic-2": functools.partial(Task, "quadratic-2", _polynomial((-1, 0, 1), (1, 0, -0.5), (0.5, 1, 0))),
-    "square-wave": functools.partial(Task, "square-wave", lambda x: (np.sin(2 * np.pi * x) >= 0).astype(float),
+
+def _few(name, target, **options):
+    """A task on few uniform random points, drawn anew by each trial."""
+    def sample(generator, points):
+        x = generator.uniform(-1, 1, points)
+        return x[None], target(x)
+
+    return Task(name, sample, target=target, **options)
+
+
+def _unit(values):
+    """The values scaled so that they run over [-1, 1]."""
+    return 2 * (values - values.min()) / (values.max() - values.min()) - 1
+
+
+def _split(generator, x, y):
+    """The points in random order, of which the first will train."""
+    order = generator.permutation(len(y))
+    return x[:, order], y[order]
+
+
+def _large(name, sample, points, **options):
+    """A task on a large set, of which a fifth tests."""
+    points = _whole("points", points, 10)
+    return Task(name, sample, points=points, test_points=points - int(0.8 * points), **options)
+
+
+def _bessel_grid(points=32_768):
+    target = _bessel([0, 1, 2], -2 * math.pi, 2 * math.pi)
+
+    def sample(generator, points):
+        x = np.linspace(-1, 1, points)
+        return _split(generator, x[None], _unit(target(x)))
+
+    return _large("bessel-grid", sample, points, target=target)
+
+
+def _gaussian_mixture(points=32_768, noise=0.1):
+    """Three Gaussian bumps on [-4, 4] with normal noise of that standard deviation, scaled afterwards."""
+    noise = float(_number("noise", noise, 0))
+
+    def bumps(t):
+        return sum(a * np.exp(-((t - mu) ** 2) / (2 * sd**2)) for mu, sd, a in ((-2, 0.5, 1), (0, 0.8, 1.5), (2, 0.3, 0.8)))
+
+    def sample(generator, points):
+        x = np.linspace(-1, 1, points)
+        return _split(generator, x[None], _unit(bumps(4 * x) + noise * generator.standard_normal(points)))
+
+    return _large("gaussian-mixture", sample, points)
+
+
+def _spirals(points=32_768, classes=5):
+    """As many arms as classes: radius even on [0, 5], angle even on [4k, 4(k+1)] rad with normal noise of sd 0.2."""
+    classes = _whole("classes", classes, 2)
+
+    def sample(generator, points):
+        each = points // classes
+        radius = np.tile(np.linspace(0, 5, each), classes)
+        angle = np.concatenate([np.linspace(4 * k, 4 * (k + 1), each) for k in range(classes)])
+        angle = angle + 0.2 * generator.standard_normal(len(angle))
+        x = np.stack([_unit(radius * np.sin(angle)), _unit(radius * np.cos(angle))])
+        return _split(generator, x, np.repeat(np.arange(float(classes)), each))
+
+    return _large("spirals", sample, _whole("points", points, 10 * classes) // classes * classes, loss="softmax", inputs=2, outputs=classes)
+
+
+TASKS: dict[str, Callable[..., Task]] = {  # the paper's targets: on few random points, then on large sets
+    "bessel-j0": functools.partial(_few, "bessel-j0", _bessel([0], 0.1, 0.2)),
+    "bessel-sum": functools.partial(_few, "bessel-sum", _bessel([0, 1, 2], -2 * math.pi, 2 * math.pi)),
+    "cubic-1": functools.partial(_few, "cubic-1", _CUBIC),
+    "cubic-2": functools.partial(_few, "cubic-2", -_CUBIC),
+    "quadratic-1": functools.partial(_few, "quadratic-1", _polynomial((-1, 0, 1), (1, 0, -1), (0, 0, -0.2))),
+    "quadratic-2": functools.partial(_few, "quadratic-2", _polynomial((-1, 0, 1), (1, 0, -0.5), (0.5, 1, 0))),
+    "square-wave": functools.partial(_few, "square-wave", lambda x: (np.sin(2 * np.pi * x) >= 0).astype(float),
                                      loss="logistic", points=50, test_points=10),
+    "bessel-grid": _bessel_grid,
+    "gaussian-mixture": _gaussian_mixture,
+    "spirals": _spirals,
 }
 
 
@@ -190,22 +282,27 @@ def task(name: str | Task, **options) -> Task:
 
     Parameters
     ----------
-    name : str or Task
-        One of `TASKS`, the targets of the paper's Figures 2 - 5; a Task is returned as it is.
+    name : str or Task or callable
+        One of `TASKS`, the targets of the paper; a Task is returned as it is; a function of x on [-1, 1] is learned from few points.
     **options
-        `points` and `test_points`, where they are to differ from the paper's (counts).
+        Where they are to differ from the paper's: `points` and, on few points, `test_points` (counts); `noise` (standard
+        deviation, gaussian-mixture); `classes` (count, spirals).
 
     Raises
     ------
     ValueError
-        The name or an option is unknown, or a count is not a positive whole number.
+        The name or an option is unknown, or its value is not what it takes.
     """
+    if callable(name):
+        return _few(getattr(name, "__name__", "target"), name, **options)
     if isinstance(name, Task):
-        return replace(name, **options)
-    unknown = set(options) - {"points", "test_points"}
+        return replace(name, **options, options=name.options | options)
+    make = TASKS[_choice("task", name, TASKS)]
+    known = ("points", "test_points") if isinstance(make, functools.partial) else tuple(inspect.signature(make).parameters)
+    unknown = set(options) - set(known)
     if unknown:
-        raise ValueError(f"{sorted(unknown)[0]} is no option of task; it takes points, test_points")
-    return TASKS[_choice("task", name, TASKS)](**options)
+        raise ValueError(f"{sorted(unknown)[0]} is no option of task {name}; it takes {', '.join(known)}")
+    return replace(make(**options), options=options)
 
 
 # ------------------------------------------------------------------------------------------- growth
@@ -222,24 +319,46 @@ def staircase_slope(n: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class AuxiliaryWeight:
-    """Growth by one more weight N, which is the network's size and an input to every hidden neuron.
+class Growth:
+    """What a network's size is: where it starts and goes, what it opens, and who moves it.
 
     The three arms differ in one value: growing starts small, grown starts at the target and stays
-    trainable (the paper's comparison), static starts there frozen. Every field takes one value, or one
-    for each trial. Source: the paper's method 1, with δ = 1.
+    trainable (the paper's comparison), static starts there frozen. These four fields take one value, or one
+    for each trial.
     """
 
-    start: float = 0.0  # N0, neurons; paper: 0 growing, 5 grown
-    target: float = 5.0  # N_inf, neurons; paper: 5
-    coupling: float = 0.1  # λ of the size loss λ (N - N_inf)², dimensionless; paper: 0.1, Figure 5: 0.01
-    frozen: bool = False  # True: N stays where it starts
+    start: float = 0.0
+    target: float = 1.0
+    coupling: float = 0.0
+    frozen: bool = False  # True: the size stays where it starts
 
     def __post_init__(self):
         for name in ("start", "target", "coupling"):
             _number(name, getattr(self, name), 0)
         if np.asarray(self.frozen).dtype != bool:
             raise ValueError(f"frozen is {self.frozen!r}; it takes True or False, or one for each trial")
+
+    def arm(self) -> np.ndarray | str:
+        """Return "growing", "grown" or "static", which follows from the values (one for each trial where they are)."""
+        begins = np.where(np.asarray(self.start) == np.asarray(self.target), "grown", "growing")
+        arm = np.where(self.frozen, "static", begins)
+        return str(arm) if arm.ndim == 0 else arm
+
+
+@dataclass(frozen=True)
+class AuxiliaryWeight(Growth):
+    """Growth by one more weight N, in neurons, which is the network's size and an input to every hidden neuron.
+
+    The whole loss moves it. Source: the paper's method 1, with δ = 1.
+    """
+
+    start: float = 0.0  # N0, neurons; paper: 0 growing, 5 grown
+    target: float = 5.0  # N_inf, neurons; paper: 5
+    coupling: float = 0.1  # λ of the size loss λ (N - N_inf)², dimensionless; paper: 0.1, Figure 5: 0.01
+
+    mask = "staircase"
+    learns_from = "loss"
+    start_noise = 0.0
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return N - m + 1 for the neurons m = 1 ... width, (width, T), the argument of their gates (neurons)."""
@@ -253,29 +372,90 @@ class AuxiliaryWeight:
         """Return the derivative of every gate by the size, (width, T), 1/neuron."""
         return staircase_slope(self.steps(size, width))
 
-    def arm(self) -> np.ndarray | str:
-        """Return "growing", "grown" or "static", which follows from the values (one for each trial where they are)."""
-        begins = np.where(np.asarray(self.start) == np.asarray(self.target), "grown", "growing")
-        arm = np.where(self.frozen, "static", begins)
-        return str(arm) if arm.ndim == 0 else arm
+    def first_weights(self, fan_in: int) -> float:
+        """Return the bound of the uniform first weights, dimensionless."""
+        return 1.0
+
+    def most(self, width: int) -> float:
+        """Return the largest size that a layer of this width can have."""
+        return width
+
+    def needed(self, width: int) -> int:
+        """Return how many neurons take part while no size passes this number: one more than start and target, for overshoot."""
+        return min(width, math.ceil(max(self.start.max().item(), self.target.max().item())) + 1)
 
 
-def together(growths: Iterable[AuxiliaryWeight], trials: int) -> tuple[AuxiliaryWeight, list[int]]:
+@dataclass(frozen=True)
+class ControllerMask(Growth):
+    """Growth by a controller's value s, which is an input and makes the mask that multiplies the neurons; p = sin²(πs/2).
+
+    The defaults are as in the paper's released program; as its text describes it: mask="neuron", learns_from="loss".
+    Source: the paper's method 2.
+    """
+
+    start: float = 0.0  # s at first; paper: 0 growing, 1 static
+    target: float = 1.0  # dimensionless; the whole width
+    coupling: float = 0.32  # λ of the size loss λ (s - 1)², dimensionless; paper: 0.32
+    mask: str = "shared"  # "shared": p multiplies every neuron; "neuron": the first pH neurons take part
+    learns_from: str = "size"  # what moves s: the size loss alone, or the whole loss
+    start_noise: float = 1e-5  # standard deviation of a normal draw that is added to a start of 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        _choice("mask", self.mask, ("shared", "neuron"))
+        _choice("learns_from", self.learns_from, ("size", "loss"))
+        _number("start_noise", self.start_noise, 0)
+
+    def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
+        """Return every neuron's gate, (width, T), 0 ... 1, for values s of (T,), dimensionless."""
+        p = torch.sin(math.pi / 2 * size) ** 2
+        if self.mask == "shared":
+            return p.expand(width, -1)
+        return (width * p - torch.arange(width, dtype=size.dtype, device=size.device)[:, None]).clamp(0, 1)
+
+    def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
+        """Return the derivative of every gate by s, (width, T), exactly 0 where a neuron's gate is shut or fully open."""
+        rise = (math.pi / 2 * torch.sin(math.pi * size)).expand(width, -1)
+        if self.mask == "shared":
+            return rise
+        gate = self.gate(size, width)
+        return torch.where((gate <= 0) | (gate >= 1), torch.zeros_like(gate), width * rise)
+
+    def first_weights(self, fan_in: int) -> float:
+        """Return the bound of the uniform first weights, dimensionless."""
+        return fan_in**-0.5
+
+    def most(self, width: int) -> float:
+        """Return the largest s there is, at which every neuron takes part."""
+        return 1.0
+
+    def needed(self, width: int) -> int:
+        """Return how many neurons take part: all."""
+        return width
+
+
+METHODS = {method.__name__: method for method in (AuxiliaryWeight, ControllerMask)}
+
+
+def together(growths: Iterable[Growth], trials: int) -> tuple[Growth, list[int]]:
     """Return one growth with a value for each network, and the networks' trial numbers, as `fit` takes them.
 
     So several arms of `trials` networks train in one ensemble: the same to the bit as one after the other, and faster.
     """
     growths = list(growths)
-    values = {f.name: np.repeat([getattr(growth, f.name) for growth in growths], _whole("trials", trials)) for f in fields(AuxiliaryWeight)}
-    return AuxiliaryWeight(**values), list(range(trials)) * len(growths)
+    values = {f.name: np.repeat([getattr(growth, f.name) for growth in growths], _whole("trials", trials)) for f in fields(Growth)}
+    if len({(type(growth), growth.mask, growth.learns_from) for growth in growths}) > 1:
+        raise ValueError("growths differ in their method, mask or learns_from; together takes those that differ in values only")
+    return replace(growths[0], **values), list(range(trials)) * len(growths)
 
 
 # ------------------------------------------------------------------------------------------ network
 
 
-def layer_shapes(width: int, inputs: int = 1, outputs: int = 1) -> list[tuple[int, int]]:
-    """Return (1 + inputs, neurons) of the hidden and the output layer; the bias comes first, then the size, then x."""
-    return [(2 + inputs, width), (1 + width, outputs)]
+def layer_shapes(width: int | Sequence[int], inputs: int = 1, outputs: int = 1) -> list[tuple[int, int]]:
+    """Return (1 + inputs, neurons) of every layer; the bias comes first, then the size (first layer only), then the inputs."""
+    widths = [*np.atleast_1d(width).tolist(), outputs]
+    return [(1 + fan_in, neurons) for fan_in, neurons in zip([1 + inputs, *widths[:-1]], widths, strict=True)]
 
 
 def unpack(theta: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, list[torch.Tensor]]:
@@ -289,35 +469,51 @@ def pack(size: torch.Tensor, layers: Iterable[torch.Tensor]) -> torch.Tensor:
     return torch.cat([size[None], *(layer.reshape(-1, size.shape[-1]) for layer in layers)])
 
 
-def initial_weights(seed: int, trials: Sequence[int], width: int, start: np.ndarray) -> torch.Tensor:
-    """Return theta (rows, T) in float64: the size at `start`, everything else uniform on [-1, 1].
+def initial_weights(seed: int, trials: Sequence[int], width: int | Sequence[int], growth: Growth, inputs: int = 1,
+                    outputs: int = 1) -> torch.Tensor:
+    """Return theta (rows, T) in float64: the size where it starts, everything else uniform within `growth.first_weights`.
 
-    A trial's output bias is drawn first and then b, u, w, v neuron by neuron, so that a narrower
-    network is the first part of a wider one and the arms of a trial begin alike.
+    A trial's output biases are drawn first and then each neuron with its weights b, u, w, v, so that a narrower
+    network is the first part of a wider one and the arms of a trial begin alike. Of several hidden layers each is
+    drawn after the other.
     """
-    drawn = np.stack([random_stream(seed, k, "weights").uniform(-1, 1, 1 + 4 * width) for k in trials], axis=-1)
-    bias, neurons = torch.tensor(drawn[:1]), torch.tensor(drawn[1:]).reshape(width, 4, -1)  # b, u, w, v
-    size = torch.tensor(np.broadcast_to(start, bias.shape[1:]).copy())
-    return pack(size, [neurons[:, :3].transpose(0, 1), torch.cat([bias, neurons[:, 3]])])
+    shapes = layer_shapes(width, inputs, outputs)
+    drawn = np.stack([random_stream(seed, k, "weights").uniform(-1, 1, sum(f * n for f, n in shapes)) for k in trials], axis=-1)
+    if len(shapes) == 2:
+        neurons = torch.tensor(drawn[outputs:]).reshape(shapes[0][1], -1, drawn.shape[1])  # b, u, w, v
+        layers = [neurons[:, : 2 + inputs].transpose(0, 1), torch.cat([torch.tensor(drawn[None, :outputs]), neurons[:, 2 + inputs :]])]
+    else:
+        _, layers = unpack(torch.tensor(np.concatenate([drawn[:1], drawn])), shapes)
+    start = np.broadcast_to(np.asarray(growth.start, dtype=float), drawn.shape[1:])
+    noise = np.array([random_stream(seed, k, "start").standard_normal() for k in trials])
+    size = torch.tensor(start + (start == 0) * growth.start_noise * noise)
+    return pack(size, [layer * growth.first_weights(len(layer) - 1) for layer in layers])
 
 
-def outputs(theta: torch.Tensor, x: torch.Tensor, growth: AuxiliaryWeight, width: int) -> torch.Tensor:
-    """Return ŷ (outputs, points, T) of T networks, the definition that all else is tested against.
+def outputs(theta: torch.Tensor, x: torch.Tensor, growth: Growth, width: int | Sequence[int], count: int = 1) -> torch.Tensor:
+    """Return ŷ (count, points, T) of T networks, the definition that all else is tested against.
 
-    ŷ(x) = c + Σ_m v_m θ(N - m + 1) tanh(b_m + u_m N + w_m x), for m = 1 ... width; x is (inputs, points, T).
+    ŷ(x) = c + Σ_m v_m gate_m(N) tanh(b_m + u_m N + w_m x), for m = 1 ... width; x is (inputs, points, T). Every hidden
+    layer has its own gates; the size is an input to the first.
     """
-    size, (hidden, output) = unpack(theta, layer_shapes(width, x.shape[0]))
-    enters = torch.cat([size.expand(1, *x.shape[1:]), x])
-    z = hidden[0, :, None] + torch.einsum("iht,ipt->hpt", hidden[1:], enters)
-    active = growth.gate(size, width)[:, None] * torch.tanh(z)
-    return output[0, :, None] + torch.einsum("hot,hpt->opt", output[1:], active)
+    size, layers = unpack(theta, layer_shapes(width, len(x), count))
+    signal = torch.cat([size.expand(1, *x.shape[1:]), x])
+    for layer in layers[:-1]:
+        z = layer[0, :, None] + torch.einsum("iht,ipt->hpt", layer[1:], signal)
+        signal = growth.gate(size, layer.shape[1])[:, None] * torch.tanh(z)
+    return layers[-1][0, :, None] + torch.einsum("hot,hpt->opt", layers[-1][1:], signal)
 
 
 def task_loss(y_hat: torch.Tensor, y: torch.Tensor, loss: str) -> torch.Tensor:
-    """Return the mean over the points (..., points, T) of the squared error, or of the binary cross-entropy (nats)."""
+    """Return the mean over the points of the squared error, or of the cross-entropy (nats), (T,).
+
+    y_hat is (outputs, points, T) and y (points, T), for a classification the class.
+    """
     if loss == "squared":
-        return ((y_hat - y) ** 2).mean(-2)
-    return (torch.nn.functional.softplus(y_hat) - y * y_hat).mean(-2)
+        return ((y_hat[0] - y) ** 2).mean(-2)
+    if loss == "logistic":
+        return (torch.nn.functional.softplus(y_hat[0]) - y * y_hat[0]).mean(-2)
+    return (torch.logsumexp(y_hat, 0) - y_hat.gather(0, y[None].long())[0]).mean(-2)
 
 
 def size_loss(size: torch.Tensor, target: torch.Tensor, coupling: torch.Tensor) -> torch.Tensor:
@@ -328,22 +524,54 @@ def size_loss(size: torch.Tensor, target: torch.Tensor, coupling: torch.Tensor) 
 # ----------------------------------------------------------------------------------------- training
 
 
-def _gradient(theta, gate, slope, x, y, target, coupling, moves, loss):
-    """Gradient of the loss by theta, (rows, T), for one input and one output, written out so that it compiles well.
+def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
+    """Gradient of the task loss by theta, (rows, T), of points that count `share` each; one hidden layer is written out.
 
-    x and y are (points, T); gate and slope are (A, T) for the first A neurons, which are all that theta holds;
-    moves (T,) is 0 where the size is frozen and 1 where it is trained.
+    x is (inputs, points, T) and y (points, T); gate and slope are (A, T) for the first A neurons, which are all that
+    theta holds. Written out it compiles to a third of the time; for more layers autograd makes it.
     """
-    size, ((b, u, w), output) = unpack(theta, layer_shapes(len(gate)))  # b, u, w: (A, T)
-    c, v = output[0], output[1:, 0]
-    a = 2 * torch.sigmoid(2 * ((b + u * size)[:, None] + w[:, None] * x)) - 1  # tanh, (A, P, T), a third faster
-    y_hat = c + ((v * gate)[:, None] * a).sum(0)  # (P, T)
-    g = (2 * (y_hat - y) if loss == "squared" else torch.sigmoid(y_hat) - y) * (1 / x.shape[0])  # dL/dŷ
-    ga = (g * a).sum(1)  # (A, T)
-    gz = g * (1 - a * a)  # (A, P, T)
-    db, dw = v * gate * gz.sum(1), v * gate * (gz * x).sum(1)
-    dsize = (u * db).sum(0) + (v * slope * ga).sum(0) + 2 * coupling * (size - target)
-    return torch.cat([(moves * dsize)[None], db, size * db, dw, g.sum(0)[None], gate * ga])
+    if len(shapes) > 2:
+        return _by_autograd(theta, x, y, share, growth, shapes, loss)
+    size, ((b, u, *w), output) = unpack(theta, shapes)
+    c, v = output[0], output[1:]  # b, u, w: (A, T), c: (O, T), v: (A, O, T)
+    z = (b + u * size)[:, None] + w[0][:, None] * x[0]
+    for w_i, x_i in zip(w[1:], x[1:], strict=True):
+        z = z + w_i[:, None] * x_i
+    a = 2 * torch.sigmoid(2 * z) - 1  # tanh, (A, P, T), a third faster
+    y_hat = [c[o] + ((v[:, o] * gate)[:, None] * a).sum(0) for o in range(len(c))]  # (P, T) each
+    g = _loss_slopes(y_hat, y, loss, share)
+    if len(g) == 1:  # the weight leaves the sum
+        outer, inner = v[:, 0] * gate, g[0]
+    else:
+        outer, inner = gate, sum(v[:, o, None] * g[o] for o in range(len(g)))
+    gz = inner * (1 - a * a)  # (A, P, T)
+    db, dw = outer * gz.sum(1), [outer * (gz * x_i).sum(1) for x_i in x]
+    ga = [(g_o * a).sum(1) for g_o in g]  # (A, T) each
+    dsize = (u * db).sum(0) + sum((v[:, o] * slope * ga[o]).sum(0) for o in range(len(g)))
+    dv = torch.stack([gate * ga_o for ga_o in ga], 1)  # (A, O, T)
+    return pack(dsize, [db, size * db, *dw, torch.stack([g_o.sum(0) for g_o in g]), dv])
+
+
+def _loss_slopes(y_hat, y, loss, share):
+    """The derivatives of the task loss by each output, (P, T)."""
+    if loss == "squared":
+        return [2 * (y_hat[0] - y) * share]
+    if loss == "logistic":
+        return [(torch.sigmoid(y_hat[0]) - y) * share]
+    probability = torch.softmax(torch.stack(y_hat), 0)
+    return [(probability[o] - (y == o).to(y.dtype)) * share for o in range(len(y_hat))]
+
+
+def _by_autograd(theta, x, y, share, growth, shapes, loss):
+    """`_gradient` for any number of layers."""
+    widths = [neurons for _, neurons in shapes[:-1]]
+
+    def total(theta):
+        y_hat = outputs(theta, x, growth, widths, shapes[-1][1])
+        each = task_loss(y_hat[:, :, None], y[:, None], loss)  # (P, T)
+        return (each * share).sum()
+
+    return torch.func.grad(total)(theta)
 
 
 def _move(theta, change, lost):
@@ -356,58 +584,94 @@ def _move(theta, change, lost):
     return moved, (moved - theta) - change
 
 
-def _step(state, x, y, knobs, growth, width, loss, optimizer):
-    """One epoch of T networks, whose state (rows, T) is split by `_rows_of`.
+def _update(state, gradient, knobs, growth, widths, shapes, optimizer):
+    """The state of T networks, split by `_rows_of`, after a step along the gradient of the task loss and of the size loss.
 
     All of it is one tensor, so that a step costs one call; the gates are handed on with it, since their sines would
     otherwise be computed anew for every point.
     """
-    theta, lost, *moments, gates, peak, used = state.split(_rows_of(width, optimizer))
-    gate, slope = gates.chunk(2)
-    lr, target, coupling, moves = knobs
-    change = _gradient(theta, gate, slope, x, y, target, coupling, moves, loss)
+    theta, lost, *moments, _, peak, used = state.split(_rows_of(shapes, optimizer))
+    lr, target, coupling, moves, heeds = knobs
+    size_part = heeds * gradient[0] + 2 * coupling * (theta[0] - target)
+    change = torch.cat([(moves * size_part)[None], gradient[1:]])
     if optimizer == "adam":  # betas 0.9, 0.999, eps 1e-8
         mean, square, epoch = moments
         mean, square, epoch = 0.9 * mean + 0.1 * change, 0.999 * square + 0.001 * change**2, epoch + 1
         change = mean / (1 - 0.9**epoch) / (torch.sqrt(square / (1 - 0.999**epoch)) + 1e-8)
         moments = mean, square, epoch
     theta, lost = _move(theta, -lr * change, lost)
-    gates, now = _gates(growth, theta[0], width), theta[:1]
-    used = used + (gates[:width] > 1e-3).sum(0, keepdim=True)
+    gates, now = _gates(growth, theta[0], widths), theta[:1]
+    used = used + (gates[: len(gates) // 2] > 1e-3).sum(0, keepdim=True)
     return torch.cat([theta, lost, *moments, gates, torch.maximum(peak, now), used])
 
 
-def _rows_of(width, optimizer):
+def _rows_of(shapes, optimizer):
     """How many rows of the state are theta, what Kahan's sum lost of it, Adam's moments and epoch, gates, peak, use."""
-    rows = 2 + 4 * width
-    return [rows, rows, *([rows, rows, 1] if optimizer == "adam" else []), 2 * width, 1, 1]
+    rows = 1 + sum(fan_in * neurons for fan_in, neurons in shapes)
+    hidden = sum(neurons for _, neurons in shapes[:-1])
+    return [rows, rows, *([rows, rows, 1] if optimizer == "adam" else []), 2 * hidden, 1, 1]
 
 
-def _gates(growth, size, active):
-    """The gates of the first `active` neurons and below them their slopes, (2A, T)."""
-    return torch.cat([growth.gate(size, active), growth.slope(size, active)])
+def _gates(growth, size, widths):
+    """The gates of the first neurons of every hidden layer and below them their slopes, (2A, T)."""
+    return torch.cat([part(size, width) for part in (growth.gate, growth.slope) for width in widths])
 
 
-_COMPILED = {}  # the machine code of `_step`, by all that it depends on
+def _epoch_of(state, points, knobs, growth, widths, task, optimizer, compiled, threads):
+    """A function from state to state, one epoch on `points`, chunks of (x, y, share of a point).
 
-
-def _stepper(state, train, knobs, growth, width, loss, optimizer, compiled, threads):
-    """`_step` with its choices made, compiled for tensors like these; λ and the like are tensors, so that one code serves them all.
-
-    It is traced and given to the compiler directly: torch.compile checks its guards in every epoch, which takes longer
-    than the epoch. The processor's own word on its vector units is trusted, since trying them out takes seconds.
+    It is compiled for tensors like these; λ and the like are tensors too, so that one code serves them all. It is traced
+    and given to the compiler directly: torch.compile checks its guards in every epoch, which takes longer than the epoch.
     """
-    growth_class = type(growth)
+    bare, (x, y, share) = replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False), points[0]
+    shapes = layer_shapes(widths, task.inputs, task.outputs)
+    key = bare, tuple(widths), task.loss, task.outputs, optimizer, threads, state.shape, state.dtype, state.device, x.shape
 
-    def step(state, x, y, *knobs):
-        return (_step(state, x, y, knobs, growth_class(), width, loss, optimizer),)
+    def gradient(state, x, y, share):
+        theta, *_, gates, _, _ = state.split(_rows_of(shapes, optimizer))
+        return _gradient(theta, *gates.chunk(2), x, y, share, bare, shapes, task.loss)
 
-    key = growth_class, width, loss, optimizer, threads, state.shape, state.dtype, state.device, train[0].shape
-    if compiled and key not in _COMPILED:
-        example, options = [state, *train, *knobs], {"cpp.vec_isa_ok": True, "cpp.threads": threads}
+    def update(state, total, *knobs):
+        return (_update(state, total, knobs, bare, widths, shapes, optimizer),)
+
+    if len(points) == 1:
+        def step(state, x, y, *knobs):
+            return update(state, gradient(state, x, y, share), *knobs)
+
+        step = _machine_code((key, "step"), step, [state, x, y, *knobs], compiled, threads)
+        return lambda state: step(state, x, y, *knobs)[0]
+
+    def add(total, state, x, y, share):
+        return (total + gradient(state, x, y, share),)
+
+    nothing = torch.zeros_like(state[: _rows_of(shapes, optimizer)[0]])
+    add = _machine_code((key, "add"), add, [nothing, state, x, y, share], compiled, threads)
+    update = _machine_code((key, "update"), update, [state, nothing, *knobs], compiled, threads)
+
+    def epoch(state):
+        total = nothing
+        for chunk in points:
+            total, = add(total, state, *chunk)
+        return update(state, total, *knobs)[0]
+
+    return epoch
+
+
+_COMPILED = {}  # machine code by all that it depends on
+
+
+def _machine_code(key, function, example, compiled, threads):
+    """The function compiled for tensors like the example, once in a process; without `compiled` the function itself.
+
+    The processor's own word on its vector units is trusted, since trying them out takes seconds.
+    """
+    if not compiled:
+        return function
+    if key not in _COMPILED:
+        options = {"cpp.vec_isa_ok": True, "cpp.threads": threads}
         with torch.no_grad():
-            _COMPILED[key] = torch._inductor.compile(make_fx(step)(*example), example, options=options)
-    return _COMPILED[key] if compiled else step
+            _COMPILED[key] = torch._inductor.compile(make_fx(function)(*example), example, options=options)
+    return _COMPILED[key]
 
 
 @functools.lru_cache(maxsize=1)
@@ -423,7 +687,7 @@ def has_compiler() -> bool:
     return True
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """Trained networks and their record, as `fit` returns them.
 
@@ -451,10 +715,15 @@ class Run:
     weights: np.ndarray
     snapshots: dict[int, np.ndarray] = field(default_factory=dict)
 
+    def __repr__(self):
+        arms = " and ".join(self.networks["arm"].unique())
+        return f"Run of {self.task.name}: {self.weights.shape[1]} {arms} networks, {self.settings['epochs']} epochs; see .finals and .history"
+
     @property
     def networks(self) -> pd.DataFrame:
         """What tells the networks apart, a row each, in the order of `weights` and `predict`."""
-        return self.finals[["task", "method", "arm", "control", "dtype", "trial"]].tail(self.weights.shape[1])
+        names = ["task", "method", "mask", "learns_from", "arm", "control", "noise", "classes", "dtype", "trial"]
+        return self.finals[names].tail(self.weights.shape[1])
 
     def theta(self, epoch: int | None = None) -> torch.Tensor:
         """Return theta (rows, T) at the end, or at a logged epoch where snapshots were kept."""
@@ -464,34 +733,49 @@ class Run:
         return torch.tensor(self.weights if epoch is None else self.snapshots[epoch])
 
     def predict(self, x, epoch: int | None = None) -> np.ndarray:
-        """Return the predictions (trials, points, outputs) at x (points,), dimensionless, the same for every trial.
+        """Return the predictions (trials, points, outputs) at x (points, inputs), dimensionless, the same for every trial.
 
-        A regression gives ŷ, a classification the probability of class 1.
+        A regression gives ŷ, a classification the probability of class 1, or of every class where there are more than two.
+        With one input x may be (points,).
         """
-        x = np.atleast_1d(_number("x", x))
-        theta = self.theta(epoch)
-        x = torch.tensor(x, dtype=theta.dtype)[None, :, None].expand(1, len(x), theta.shape[1])
-        y_hat = outputs(theta, x, self.growth, self.settings["width"])
-        return (torch.sigmoid(y_hat) if self.task.loss == "logistic" else y_hat).permute(2, 1, 0).numpy()
+        theta, inputs = self.theta(epoch), self.task.inputs
+        try:
+            points = np.asarray(x, dtype=float)
+        except (TypeError, ValueError):
+            points = np.array(np.nan)
+        points = np.atleast_1d(points)[:, None] if inputs == 1 and points.ndim < 2 else np.atleast_2d(points)
+        if points.shape[1:] != (inputs,) or not points.size or not np.isfinite(points).all():
+            raise ValueError(f"x is {x!r}; it takes finite numbers, (points, {inputs}){' or (points,)' if inputs == 1 else ''}")
+        points = torch.tensor(points.T, dtype=theta.dtype)[:, :, None].expand(-1, -1, theta.shape[1])
+        y_hat = outputs(theta, points, self.growth, self.settings["width"], self.task.outputs)
+        squash = {"squared": lambda y: y, "logistic": torch.sigmoid, "softmax": lambda y: torch.softmax(y, 0)}[self.task.loss]
+        return squash(y_hat).permute(2, 1, 0).numpy()
 
     def confusion(self) -> pd.DataFrame:
-        """Return how many of 1000 fresh points of each true class get each predicted class, four rows a network."""
-        if self.task.loss == "squared":
+        """Return how many points of each true class get each predicted class, classes² rows a network.
+
+        They are 1000 fresh points, or the test points of a large set.
+        """
+        if not self.task.classes:
             raise ValueError(f"task is {self.task.name!r}; a confusion matrix takes a classification")
-        y_hat, y = _fresh(self.theta(), self.growth, self.task, self.settings)
-        return pd.concat([self.networks.assign(true_class=i, predicted_class=j, count=(((y > 0.5) == i) & ((y_hat >= 0) == j)).sum(0).numpy())
-                          for i in (0, 1) for j in (0, 1)], ignore_index=True)
+        where, theta = np.arange(self.weights.shape[1]), self.theta()
+        parts = np.split(where, len(where)) if self.task.large else [where]
+        seen = [_fresh(theta[:, part], self.growth, self.task, self.settings, part) for part in parts]
+        pairs = torch.cat([y.long() * self.task.classes + _classes(y_hat) for y_hat, y in seen], 1).numpy()
+        counts = np.stack([np.bincount(pair, minlength=self.task.classes**2) for pair in pairs.T])
+        return pd.concat([self.networks.assign(true_class=i, predicted_class=j, count=counts[:, i * self.task.classes + j])
+                          for i in range(self.task.classes) for j in range(self.task.classes)], ignore_index=True)
 
     def size_gradient(self) -> pd.DataFrame:
         """Return what moves the size, a row a trial and logged epoch: -dL/dN of the task and of the size loss.
 
         Needs `keep_weights=True`. Units: loss per neuron; a positive value makes the network grow.
         """
-        x, y = (torch.tensor(a[: self.task.train_points]) for a in _data(self.task, self.settings))
-        target, coupling = (_spread(getattr(self.growth, n), x.shape[1]) for n in ("target", "coupling"))
+        x, y = (torch.tensor(a[..., : self.task.train_points, :]) for a in _data(self.task, self.settings))
+        target, coupling = (_spread(getattr(self.growth, n), y.shape[1]) for n in ("target", "coupling"))
 
         def total(size, rest):
-            y_hat = outputs(torch.cat([size[None], rest]), x[None], self.growth, self.settings["width"])[0]
+            y_hat = outputs(torch.cat([size[None], rest]), x, self.growth, self.settings["width"], self.task.outputs)
             return task_loss(y_hat, y, self.task.loss).sum()
 
         frames = []
@@ -503,12 +787,17 @@ class Run:
         return pd.concat(frames, ignore_index=True)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the run to one .npz file, without pickle; `load` reads it."""
+        """Write the run to one .npz file, without pickle; `load` reads it.
+
+        Raises ValueError where the name does not end in .npz or cannot be written.
+        """
+        if not str(path).endswith(".npz"):
+            raise ValueError(f"path is {path!r}; it takes a file name that ends in .npz")
         frames = {name: _parquet_bytes(getattr(self, name)) for name in ("finals", "history")}
         kept = np.array(list(self.snapshots), dtype=np.int64)
-        about = {"task": [self.task.name, self.task.points, self.task.test_points],
-                 "growth": asdict(self.growth), "settings": self.settings}
-        with _replacing(path) as temporary, open(temporary, "wb") as file:
+        about = {"task": [self.task.name, self.task.options], "growth": [type(self.growth).__name__, asdict(self.growth)],
+                 "settings": self.settings}
+        with _writable("path", path), _replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, weights=self.weights, about=np.array(json.dumps(_plain(about))), epochs=kept,
                                 snapshots=np.array(list(self.snapshots.values())), **frames)
 
@@ -517,10 +806,10 @@ def load(path: str | os.PathLike) -> Run:
     """Return the run that `Run.save` wrote to `path`."""
     with np.load(path, allow_pickle=False) as file:
         about = json.loads(str(file["about"]))
-        name, points, test_points = about["task"]
+        (name, options), (method, values) = about["task"], about["growth"]
         frames = [pd.read_parquet(io.BytesIO(file[part].tobytes())) for part in ("finals", "history")]
-        return Run(task(name, points=points, test_points=test_points), AuxiliaryWeight(**about["growth"]),
-                   about["settings"], *frames, file["weights"], dict(zip(file["epochs"].tolist(), file["snapshots"], strict=True)))
+        snapshots = dict(zip(file["epochs"].tolist(), file["snapshots"], strict=True))
+        return Run(task(name, **options), METHODS[method](**values), about["settings"], *frames, file["weights"], snapshots)
 
 
 def _plain(values):
@@ -556,13 +845,18 @@ def _data(task, settings, stream="data", points=None, where=slice(None)):
     return task.draw(settings["seed"], sets[where], stream, points)
 
 
+def _widths(width):
+    """The hidden layers' widths as a list."""
+    return [_whole("width", w.item() if isinstance(w, np.generic) else w) for w in np.atleast_1d(np.array(width, dtype=object))]
+
+
 def _log_every(epochs):
     """The smallest round step that logs at most 50 epochs, the first and the last among them."""
     return next(step * 10**power for power in range(12) for step in (1, 2, 5) if epochs / (step * 10**power) <= 49)
 
 
-def fit(task_or_name: str | Task, growth: AuxiliaryWeight | None = None, *, trials=64, epochs=4000, lr=1e-3,
-        width: int = 9, seed: int = 0, optimizer: str = "gd", dtype: str = "float32", log_every: int | None = None,
+def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, trials=64, epochs=4000, lr=1e-3,
+        width: int | Sequence[int] = 9, seed: int = 0, optimizer: str = "gd", dtype: str = "float32", log_every: int | None = None,
         data_seed=None, device: str = "cpu", keep_weights: bool = False, compiled: bool | None = None,
         control: str = "none", progress: Callable[[float], None] | None = None) -> Run:
     """Return many networks of one setting, trained at once by full-batch gradient descent.
@@ -574,16 +868,16 @@ def fit(task_or_name: str | Task, growth: AuxiliaryWeight | None = None, *, tria
     ----------
     task_or_name : str or Task
         What to learn; see `task`.
-    growth : AuxiliaryWeight
-        How the size behaves; its start, target and coupling take one value or one for each trial.
+    growth : AuxiliaryWeight or ControllerMask
+        How the size behaves; its start, target, coupling and frozen take one value or one for each trial.
     trials : int or sequence of int
         How many networks (trials 0 ... n-1), or which.
     epochs : int or increasing sequence of int
         Full-batch steps; for a sequence, `finals` has rows for each of them, read off one run.
     lr : float or array
         Learning rate η (dimensionless), one or one for each trial.
-    width : int
-        Neurons that exist, H; no smaller than the size's start and target.
+    width : int or sequence of int
+        Neurons that exist, H, of the hidden layer or of each; no smaller than the size's start and target.
     seed : int
         Picks the trials' random numbers.
     optimizer : {"gd", "adam"}
@@ -611,24 +905,24 @@ def fit(task_or_name: str | Task, growth: AuxiliaryWeight | None = None, *, tria
         One sentence that names the argument, what it got and what it takes.
     """
     what, growth = task(task_or_name), AuxiliaryWeight() if growth is None else growth
-    if not isinstance(growth, AuxiliaryWeight):
-        raise ValueError(f"growth is {growth!r}; it takes an AuxiliaryWeight")
+    if not isinstance(growth, Growth):
+        raise ValueError(f"growth is {growth!r}; it takes an AuxiliaryWeight or a ControllerMask")
     numbers, ends = _trials(trials), [_whole("epochs", e) for e in np.atleast_1d(np.array(epochs, dtype=object))]
     if sorted(set(ends)) != ends:
         raise ValueError(f"epochs is {epochs!r}; several of them take increasing order")
     log_every = _log_every(ends[-1]) if log_every is None else _whole("log_every", log_every)
-    settings = {"trials": trials, "epochs": epochs, "lr": lr, "width": _whole("width", width),
+    settings = {"trials": trials, "epochs": epochs, "lr": lr, "width": width,
                 "seed": _whole("seed", seed, 0), "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
                 "dtype": _choice("dtype", dtype, ("float32", "float64")), "log_every": log_every,
                 "data_seed": data_seed, "device": device, "control": control}
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
-    threads = 1 if len(numbers) <= BLOCK else min(torch.get_num_threads(), 4)
-    pieces, block = [], BLOCK * threads
+    threads = 1 if what.large or len(numbers) <= BLOCK else min(torch.get_num_threads(), 4)
+    pieces, block = [], 1 if what.large else min(64 * math.ceil(len(numbers) / 64), BLOCK * threads)
     for first in range(0, len(numbers), block):
         where = np.arange(first, min(first + block, len(numbers)))
         report = None if progress is None else functools.partial(_share, progress, first / len(numbers), len(where) / len(numbers))
-        pieces.append(_train(what, growth, settings, numbers, where, block, ends, keep_weights, compiled, report))
+        pieces.append(_train(what, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, report))
     finals, history = (pd.concat(frames, ignore_index=True).sort_values(by, kind="stable", ignore_index=True)
                        for by, frames in zip(("epochs", "epoch"), list(zip(*pieces, strict=True))[:2], strict=True))
     kept = {epoch: np.concatenate([p[3][epoch] for p in pieces], axis=-1) for epoch in pieces[0][3]}
@@ -642,7 +936,9 @@ def _share(progress, before, share, part):
 
 def _check_against(numbers, growth, settings):
     """Hold the arguments of `fit` against each other and against the machine."""
-    given = asdict(growth) | {"lr": settings["lr"]}
+    given = {f.name: getattr(growth, f.name) for f in fields(Growth)} | {"lr": settings["lr"]}
+    if not _widths(settings["width"]):
+        raise ValueError("width is []; it takes a whole number, or one for each hidden layer")
     _number("lr", settings["lr"], 0, above=True)
     if settings["data_seed"] is not None:
         given["data_seed"] = [_whole("data_seed", int(d) if isinstance(d, float) and d.is_integer() else d, 0)
@@ -652,8 +948,9 @@ def _check_against(numbers, growth, settings):
         if np.size(value) not in (1, len(numbers)):
             raise ValueError(f"{name} has {np.size(value)} values; it takes one, or one for each of the {len(numbers)} trials")
     for name in ("start", "target"):
-        if settings["width"] < np.max(given[name]):
-            raise ValueError(f"width is {settings['width']}; it takes at least the {name}, which is {np.max(given[name]):g}")
+        if np.max(given[name]) > growth.most(min(_widths(settings["width"]))):
+            raise ValueError(f"width is {settings['width']}; it takes at least the {name}, which is {np.max(given[name]):g}"
+                             if isinstance(growth, AuxiliaryWeight) else f"{name} is {np.max(given[name]):g}; it takes at most 1")
     try:
         torch.empty(0, device=settings["device"])
     except (RuntimeError, AssertionError, TypeError):
@@ -668,33 +965,47 @@ def _tensors(task, growth, settings, numbers, padded):
         return torch.tensor(np.broadcast_to(np.asarray(value, dtype=float), numbers.shape)[padded].copy(), **make)
 
     x, y = (torch.tensor(a, **make) for a in _data(task, settings, where=padded))
+    begins = replace(growth, start=np.broadcast_to(growth.start, numbers.shape)[padded])
+    theta = initial_weights(settings["seed"], numbers[padded], settings["width"], begins, task.inputs, task.outputs).to(**make)
+    heeds = knob(growth.learns_from == "loss")  # the task loss, or only its own
     moves = knob(1.0 - np.asarray(growth.frozen))
     growth = replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
-    theta = initial_weights(settings["seed"], numbers[padded], settings["width"], growth.start.cpu().double().numpy()).to(**make)
     state = [theta, *(torch.zeros_like(theta) for _ in range(3 if settings["optimizer"] == "adam" else 1))]
     if settings["optimizer"] == "adam":
         state.append(torch.zeros_like(theta[:1]))  # the epoch
-    return x, y, growth, (knob(settings["lr"]), growth.target, growth.coupling, moves), state
+    return x, y, growth, (knob(settings["lr"]), growth.target, growth.coupling, moves, heeds), state
 
 
-def _train(task, growth, settings, numbers, where, block, ends, keep_weights, compiled, progress):
+def _chunks(x, y, task, width):
+    """The training points as (x, y, share of a point) in equal pieces, the last one filled up with points that do not count."""
+    points = task.train_points
+    size = points if not task.large else 16 * math.ceil(points / math.ceil(points * width / CHUNK) / 16)
+    pieces = []
+    for first in range(0, points, size):
+        here = np.minimum(np.arange(first, first + size), points - 1)
+        share = torch.tensor((np.arange(first, first + size) < points) / points, dtype=x.dtype, device=x.device)[:, None]
+        pieces.append((x[:, here].contiguous(), y[here].contiguous(), share if task.large else 1 / points))
+    return pieces
+
+
+def _train(task, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, progress):
     """Train the trials at `where` as one block, padded to its full size: finals, history, weights and snapshots."""
-    began, width, given = time.perf_counter(), settings["width"], growth
+    began, widths, given = time.perf_counter(), _widths(settings["width"]), growth
     padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
     x, y, growth, knobs, state = _tensors(task, growth, settings, numbers, padded)
-    train = x[: task.train_points].contiguous(), y[: task.train_points].contiguous()
-    active = _neurons_needed(growth, width)
+    chunks, cost_of_one = _chunks(x, y, task, max(widths)), _flops(task, widths) * task.train_points
+    active = widths if len(widths) > 1 else [growth.needed(widths[0])]
 
     logged = sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends})
     records, finals, snapshots, epoch = [], [], {}, 0
     operations, computed, diverged = torch.zeros(block, dtype=torch.float64), 0.0, torch.zeros(block, dtype=torch.bool)
     for until in logged:
-        state, used, cost, active = _epochs(state, until - epoch, train, knobs, growth, width, active,
-                                            task.loss, settings["optimizer"], compiled, block // BLOCK)
-        operations += used.double().cpu() * FLOPS * task.train_points
-        computed += cost * FLOPS * task.train_points
+        state, used, cost, active = _epochs(state, until - epoch, chunks, knobs, growth, widths, active, task,
+                                            settings["optimizer"], compiled, threads)
+        operations += used.double().cpu() * cost_of_one
+        computed += cost * cost_of_one
         epoch = until
-        record = _measure(state[0], x, y, growth, task, width) | {"epoch": epoch}
+        record = _measure(state[0], x, y, growth, task, widths) | {"epoch": epoch}
         worst = np.maximum(record["train_task_loss"], record["test_task_loss"]) + record["size_loss"]
         diverged |= torch.tensor(~(worst <= TOO_LARGE))
         records.append(record | {"trial": numbers[padded]})
@@ -713,7 +1024,13 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
     return _framed(finals, about), _framed(history, about), state[0][:, : len(where)].cpu().numpy(), snapshots
 
 
-def _epochs(state, epochs, train, knobs, growth, width, active, loss, optimizer, compiled, threads):
+def _flops(task, widths):
+    """Operations of a neuron, a point and an epoch, on average over the layers, tanh counted as one (13 with one input and output)."""
+    fans = zip([task.inputs, *widths[:-1]], widths, [*widths[1:], task.outputs], strict=True)
+    return sum((3 + 4 * fan_in + 6 * fan_out) * neurons for fan_in, neurons, fan_out in fans) / sum(widths)
+
+
+def _epochs(state, epochs, chunks, knobs, growth, widths, active, task, optimizer, compiled, threads):
     """Train every network for `epochs` more, computing only the first `active` neurons while that is exact.
 
     A neuron whose gate has been zero ever since the start has a zero gradient, so leaving it out changes
@@ -721,63 +1038,69 @@ def _epochs(state, epochs, train, knobs, growth, width, active, loss, optimizer,
     """
     cost = 0
     while True:
-        rows = _rows(width, active).to(state[0].device)
+        rows = _rows(widths, active, task).to(state[0].device)
         part = [s[rows] if len(s) > 1 else s for s in state]
         size = part[0][:1]
         packed = torch.cat([*part, _gates(growth, size[0], active), size, torch.zeros_like(size)])
-        step = _stepper(packed, train, knobs, growth, active, loss, optimizer, compiled, threads)
+        epoch = _epoch_of(packed, chunks, knobs, growth, active, task, optimizer, compiled, threads)
         with torch.no_grad():
             for _ in range(epochs):
-                packed, = step(packed, *train, *knobs)
-        *part, _, peak, used = packed.split(_rows_of(active, optimizer))
-        cost += active * epochs
-        if active == width or (peak <= active).all():
+                packed = epoch(packed)
+        *part, _, peak, used = packed.split(_rows_of(layer_shapes(active, task.inputs, task.outputs), optimizer))
+        cost += sum(active) * epochs
+        if active == widths or (peak <= active[0]).all():
             break
-        active = width
+        active = widths
     state = [s.index_copy(0, rows, p) if len(s) > 1 else p for s, p in zip(state, part, strict=True)]
     return state, used[0], cost, active
 
 
-def _neurons_needed(growth, width):
-    """How many neurons take part while no size passes this number: one more than start and target, for overshoot."""
-    return min(width, math.ceil(max(growth.start.max().item(), growth.target.max().item())) + 1)
+def _rows(widths, active, task):
+    """The rows of theta that hold the size and the first `active` neurons of each layer."""
+    shapes = layer_shapes(widths, task.inputs, task.outputs)
+    every = torch.arange(1 + sum(fan_in * neurons for fan_in, neurons in shapes))
+    if active == widths:
+        return every
+    size, (hidden, output) = unpack(every[:, None], shapes)
+    return pack(size, [hidden[:, : active[0]], output[: 1 + active[0]]])[:, 0]
 
 
-def _rows(width, active):
-    """The rows of theta that hold the size and the first `active` of `width` neurons."""
-    size, (hidden, output) = unpack(torch.arange(2 + 4 * width)[:, None], layer_shapes(width))
-    return pack(size, [hidden[:, :active], output[: 1 + active]])[:, 0]
-
-
-def _measure(theta, x, y, growth, task, width):
+def _measure(theta, x, y, growth, task, widths):
     """What is logged of every trial: losses, size, active width and accuracy on the test points, in float64."""
-    y_hat = outputs(theta, x[None], growth, width)[0]
-    parts = [(y_hat[part].double(), y[part].double()) for part in (slice(task.train_points), slice(task.train_points, None))]
+    y_hat = outputs(theta, x, growth, widths, task.outputs)
+    parts = [(y_hat[:, part].double(), y[part].double()) for part in (slice(task.train_points), slice(task.train_points, None))]
     size = theta[0].double()
     record = {"train_task_loss": task_loss(*parts[0], task.loss), "test_task_loss": task_loss(*parts[1], task.loss),
               "size_loss": size_loss(size, growth.target.double(), growth.coupling.double()), "size": size,
-              "active_width": (growth.gate(size, width) > 1e-3).sum(0),
-              "accuracy": _right(*parts[1]) if task.loss == "logistic" else torch.full_like(size, math.nan)}
+              "gate": torch.cat([growth.gate(size, width) for width in widths]).mean(0),
+              "active_width": sum((growth.gate(size, width) > 1e-3).sum(0) for width in widths),
+              "accuracy": _right(*parts[1]) if task.classes else torch.full_like(size, math.nan)}
     return {name: value.cpu().numpy() for name, value in record.items()}
 
 
 def _fresh(theta, growth, task, settings, where=slice(None)):
-    """The outputs and the classes (points, T) at fresh points."""
-    x, y = (torch.tensor(a, dtype=theta.dtype, device=theta.device)
-            for a in _data(task, settings, "fresh", FRESH_POINTS, where))
-    return outputs(theta, x[None], growth, settings["width"])[0], y
+    """The outputs (outputs, points, T) and the classes (points, T) at fresh points, or at the test points of a large set."""
+    drawn = _data(task, settings, where=where) if task.large else _data(task, settings, "fresh", FRESH_POINTS, where)
+    x, y = (torch.tensor(a, dtype=theta.dtype, device=theta.device) for a in drawn)
+    x, y = (x[:, task.train_points :], y[task.train_points :]) if task.large else (x, y)
+    return outputs(theta, x, growth, settings["width"], task.outputs), y
 
 
 def _accuracy_fresh(theta, growth, task, settings, padded):
-    """The accuracy at fresh points, (T,); not a number for a regression."""
-    if task.loss == "squared":
+    """The accuracy at fresh points, (T,); not a number for a regression and for a large set, whose test points are many."""
+    if not task.classes or task.large:
         return math.nan
     return _right(*_fresh(theta, growth, task, settings, padded)).cpu().numpy()
 
 
+def _classes(y_hat):
+    """The likeliest class (points, T) by outputs (outputs, points, T)."""
+    return (y_hat[0] >= 0).long() if len(y_hat) == 1 else y_hat.argmax(0)
+
+
 def _right(y_hat, y):
-    """The fraction of the points (points, T) on the right side of probability one half."""
-    return ((y_hat >= 0) == (y > 0.5)).double().mean(0)
+    """The fraction of the points whose class is found, (T,)."""
+    return (_classes(y_hat) == y.long()).double().mean(0)
 
 
 def _about(task, growth, settings, where, numbers):
@@ -788,10 +1111,13 @@ def _about(task, growth, settings, where, numbers):
     plain = {name: one(np.asarray(getattr(growth, name), dtype=float)) for name in ("start", "target", "coupling")}
     sets = numbers if settings["data_seed"] is None else settings["data_seed"]
     arm = replace(growth, **plain, frozen=one(growth.frozen)).arm()
-    return {"task": task.name, "method": type(growth).__name__, "arm": arm, "control": settings["control"],
-            "trial": numbers[where], **plain, "width": settings["width"], "lr": one(settings["lr"]),
-            "points": task.points, "test_points": task.test_points, "seed": settings["seed"], "data_seed": one(sets),
-            "optimizer": settings["optimizer"], "dtype": settings["dtype"]}
+    widths = _widths(settings["width"])
+    return {"task": task.name, "method": type(growth).__name__, "mask": growth.mask, "learns_from": growth.learns_from,
+            "arm": arm, "control": settings["control"], "trial": numbers[where], **plain,
+            "width": widths[0] if len(widths) == 1 else "-".join(map(str, widths)), "lr": one(settings["lr"]),
+            "points": task.points, "test_points": task.test_points, "classes": task.classes,
+            "noise": task.options.get("noise", 0.1 if task.name == "gaussian-mixture" else 0.0),
+            "seed": settings["seed"], "data_seed": one(sets), "optimizer": settings["optimizer"], "dtype": settings["dtype"]}
 
 
 def _framed(frame, about):
@@ -811,12 +1137,12 @@ def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------------------------- studies and store
 
 HOME = Path(os.environ.get("GROWLIB_HOME") or Path(__file__).resolve().parent)  # where data/, figures/ and the cache are
-STUDIES = ("figure-2", "figure-3", "figure-4", "figure-5", "float64")
-CELL_TRIALS = 2560  # trials in one piece of a study: about half a minute of work
-KEPT_TRIALS, DRAWN_TRIALS = 200, 20  # trials whose history, and whose fit on a grid, a study keeps
+STUDIES = ("figure-2", "figure-3", "figure-4", "figure-5", "float64", "bessel", "gaussian", "spirals")
+CELL_TRIALS, LARGE_CELL_TRIALS = 2560, 10  # trials in one piece of a study, on few points and on many: about half a minute of work
+KEPT_TRIALS, DRAWN_TRIALS, MAPPED_TRIALS = 200, 20, 3  # trials whose history, fit on a line, and classes on a plane a study keeps
 SUMS = ["train_loss", "test_loss"]  # derived on loading, never stored
 CHOSEN = ("start", "target", "coupling", "lr")  # kept in float64, so that they can be looked up
-COUNTS = ("trial", "width", "points", "test_points", "seed", "data_seed", "active_width", "epoch", "epochs",
+COUNTS = ("trial", "width", "points", "test_points", "classes", "seed", "data_seed", "active_width", "epoch", "epochs",
           "true_class", "predicted_class", "count")
 
 
@@ -830,9 +1156,11 @@ def arms(**choices) -> dict[str, AuxiliaryWeight]:
 def published(study: str, scale: str = "paper") -> list[dict]:
     """Return the settings of a published study, arguments of `fit` each, three arms to a target.
 
-    At the quick scale everything is as published but the number of trials.
+    At the quick scale everything is as published but the number of trials; on the large sets also fewer points and epochs.
     """
     _choice("study", study, STUDIES), _choice("scale", scale, ("quick", "paper"))
+    if study in CONTROLLED:
+        return _controlled(scale, **CONTROLLED[study])
 
     def cross(names, trials, **settings):
         coupling = settings.pop("coupling", 0.1)
@@ -855,6 +1183,28 @@ def published(study: str, scale: str = "paper") -> list[dict]:
     every = (cross(["bessel-j0"], 1000, **one_data_set) + cross(shared, 1000, **long)
              + cross(["cubic-2", "quadratic-2"], 1000, **short) + cross(["square-wave"], 1000, **classes))
     return [settings | {"dtype": "float64", "log_every": settings["epochs"][-1] // 10} for settings in every]
+
+
+CONTROLLED = {  # the studies of the controller's mask: task, its options, trials an arm, whether also as described
+    "bessel": {"name": "bessel-grid", "options": [{}], "trials": 100, "readings": ("released", "described")},
+    "gaussian": {"name": "gaussian-mixture", "options": [{"noise": 0.01}, {"noise": 0.1}, {"noise": 0.5}], "trials": 20, "readings": ("released",)},
+    "spirals": {"name": "spirals", "options": [{"classes": 5}], "trials": 100, "readings": ("released", "described")},
+}
+READINGS = {"released": {"mask": "shared", "learns_from": "size"}, "described": {"mask": "neuron", "learns_from": "loss"}}
+
+
+def _controlled(scale, name, options, trials, readings):
+    """Growing and static as the paper's program was released, and growing, grown and static as its text describes."""
+    size = {"points": 32_768, "epochs": (5000,), "trials": trials} if scale == "paper" else {"points": 4096, "epochs": (2000,), "trials": 10}
+    settings = []
+    for option in options:
+        for reading in readings:
+            growing = ControllerMask(**READINGS[reading])
+            grown = replace(growing, start=1.0)
+            each = [growing, grown, replace(grown, frozen=True)] if reading == "described" else [growing, replace(grown, frozen=True)]
+            settings += [{"task": name, "options": {"points": size["points"]} | option, "growth": growth, "trials": size["trials"], "width": 10,
+                          "seed": 0, "lr": 1e-3, "optimizer": "adam", "epochs": size["epochs"], "log_every": 100} for growth in each]
+    return settings
 
 
 @dataclass(frozen=True)
@@ -955,15 +1305,18 @@ def is_stored(study: str) -> bool:
 
 def _cells(settings):
     """The pieces of a study: every setting, some trials at a time."""
-    return [s | {"trials": range(first, min(first + CELL_TRIALS, s["trials"]))}
-            for s in settings for first in range(0, s["trials"], CELL_TRIALS)]
+    def most(s):
+        return LARGE_CELL_TRIALS if task(s["task"]).large else CELL_TRIALS
+
+    return [s | {"trials": range(first, min(first + most(s), s["trials"]))} for s in settings for first in range(0, s["trials"], most(s))]
 
 
 def _merged(settings):
     """The settings with those that differ in their growth alone made one, to be trained together."""
     alike = {}
     for s in settings:
-        alike.setdefault(json.dumps(_plain(s | {"growth": None})), []).append(s)
+        growth = type(s["growth"]).__name__, s["growth"].mask, s["growth"].learns_from
+        alike.setdefault(json.dumps(_plain(s | {"growth": growth})), []).append(s)
     for group in alike.values():
         growth, trials = together([s["growth"] for s in group], group[0]["trials"])
         yield group[0] | {"growth": growth, "trials": trials}
@@ -971,17 +1324,24 @@ def _merged(settings):
 
 def _compute(cell, report=None):
     """Train one cell and return what is kept of it as one frame, its parts named in the column `what`."""
-    arguments = {name: value for name, value in cell.items() if name not in ("task", "growth")}
-    run = fit(cell["task"], cell["growth"], progress=report, **arguments)
+    arguments = {name: value for name, value in cell.items() if name not in ("task", "options", "growth")}
+    run = fit(task(cell["task"], **cell.get("options", {})), cell["growth"], progress=report, **arguments)
     history = run.history[run.history["trial"] < KEPT_TRIALS]
-    grid = np.linspace(-1, 1, 201)
-    drawn = np.flatnonzero(run.networks["trial"] < DRAWN_TRIALS)
-    fits = run.networks.iloc[np.repeat(drawn, len(grid))].assign(kind="prediction", x=np.tile(grid, len(drawn)),
-                                                                 prediction=run.predict(grid)[drawn, :, 0].ravel())
-    curves = [fits] if run.task.loss == "squared" else [fits, run.confusion().assign(kind="confusion")]
+    curves = [_on_a_grid(run)] + ([run.confusion().assign(kind="confusion")] if run.task.classes else [])
     curves = pd.concat(curves).assign(epochs=run.finals["epochs"].max())
     parts = {"finals": run.finals, "history": history, "curves": curves}
     return pd.concat([frame.assign(what=what) for what, frame in parts.items()], ignore_index=True)
+
+
+def _on_a_grid(run):
+    """The predictions of a run's first trials on a line, or the classes that they find on a plane."""
+    line = np.linspace(-1, 1, 201)
+    grid = {"x": line} if run.task.inputs == 1 else dict(zip(("x", "x2"), (a.ravel() for a in np.meshgrid(line[::2], line[::2])), strict=True))
+    drawn = np.flatnonzero(run.networks["trial"] < (DRAWN_TRIALS if run.task.inputs == 1 else MAPPED_TRIALS))
+    found = run.predict(np.stack(list(grid.values()), 1))[drawn]
+    found = found.argmax(-1) if run.task.loss == "softmax" else found[:, :, 0]
+    return run.networks.iloc[np.repeat(drawn, found.shape[1])].assign(
+        kind="prediction", prediction=found.ravel(), **{name: np.tile(values, len(drawn)) for name, values in grid.items()})
 
 
 def _live(cell, report, seen={}):  # noqa: B006
@@ -1084,6 +1444,16 @@ def _replacing(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writable(name, path):
+    """Say in one sentence that the argument `name` cannot be written, where the block finds that."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{name} is {str(path)!r}; it takes a {'folder' if name == 'folder' else 'file'} that can be written "
+                         f"({error.strerror})") from None
 
 
 def _parquet_bytes(frame):
@@ -1238,13 +1608,10 @@ def save_figure(figure: Figure, name: str, scale: str = "quick", folder: str = "
     """
     _choice("scale", scale, ("quick", "paper"))
     into = Path(folder) if folder else HOME / "figures" / ("quick" if scale == "quick" else "")
-    try:
-        with mpl.rc_context({"svg.hashsalt": "growlib"}):
-            for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-                with _replacing(into / f"{name}.{kind}") as temporary:
-                    figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
-    except OSError as error:
-        raise ValueError(f"folder is {str(folder or into)!r}; it takes a folder that can be written ({error.strerror})") from None
+    with _writable("folder", into), mpl.rc_context({"svg.hashsalt": "growlib"}):
+        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+            with _replacing(into / f"{name}.{kind}") as temporary:
+                figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
 
 
 def plot_network(weights: torch.Tensor, growth: AuxiliaryWeight, width: int, axes: Axes) -> Axes:
@@ -1311,11 +1678,14 @@ def plot_mirrored(finals: pd.DataFrame, axes: Axes, value: str = "test_loss", be
         axes.text(0.02, 0.5 + 0.47 * sign, f"{arm}, {in_thousands(len(values))}", transform=axes.transAxes, va="center", color=COLOURS[arm],
                   weight="bold")
         axes.plot(values.median(), sign * 0.12 * np.log10(1 + top), "o", color="white", markeredgecolor="black", ms=6)
+    axes.text(0.98, 0.97, "line: mean\ndot: median", transform=axes.transAxes, va="top", ha="right", fontsize=7)
     ticks = 10 ** np.arange(0, np.log10(1 + top) + 0.01, 1 if top > 9 else 0.5)
     axes.set_yticks([*-np.log10(1 + ticks[::-1]), *np.log10(1 + ticks)], [f"{t:.0f}" for t in [*ticks[::-1], *ticks]])
     axes.axhline(0, color="black", lw=0.8)
     axes.set_ylim(*(1.2 * np.log10(1 + top) * np.array([-1, 1])))
     axes.set(xscale="log", xlabel=f"final {value.replace('_', ' ')} (dimensionless)", ylabel="trials in a bin")
+    if fine[value].max() < 300 * fine[value].min():
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     return axes
 

@@ -44,18 +44,17 @@ def test_arms_are_paired_in_data_and_first_weights():
         np.testing.assert_array_equal(growing.snapshots[0][1:], other.snapshots[0][1:])
     assert (growing.snapshots[0][0] == 0).all() and (static.snapshots[0][0] == 5).all()
     x, _ = growlib.task("cubic-1").draw(0, [3])
-    np.testing.assert_array_equal(x, growlib.task("cubic-1").draw(0, range(5))[0][:, 3:4])
+    np.testing.assert_array_equal(x, growlib.task("cubic-1").draw(0, range(5))[0][..., 3:4])
 
 
 def test_a_narrower_network_is_the_first_part_of_a_wider_one():
-    start = np.zeros(2)
-    _, narrow = growlib.unpack(growlib.initial_weights(0, [0, 1], 6, start), growlib.layer_shapes(6))
-    _, wide = growlib.unpack(growlib.initial_weights(0, [0, 1], 9, start), growlib.layer_shapes(9))
+    _, narrow = growlib.unpack(growlib.initial_weights(0, [0, 1], 6, growlib.AuxiliaryWeight()), growlib.layer_shapes(6))
+    _, wide = growlib.unpack(growlib.initial_weights(0, [0, 1], 9, growlib.AuxiliaryWeight()), growlib.layer_shapes(9))
     assert torch.equal(narrow[0], wide[0][:, :6]) and torch.equal(narrow[1], wide[1][:7])
 
 
 def test_first_weights_are_uniform_on_minus_one_to_one():
-    theta = growlib.initial_weights(0, range(400), 9, np.zeros(400))[1:]
+    theta = growlib.initial_weights(0, range(400), 9, growlib.AuxiliaryWeight())[1:]
     assert theta.min() >= -1 and theta.max() <= 1
     assert theta.mean().item() == pytest.approx(0, abs=0.02) and theta.var().item() == pytest.approx(1 / 3, rel=0.03)
 
@@ -116,7 +115,7 @@ def test_compiled_and_eager_agree(task, optimizer):
 def test_leaving_out_shut_neurons_changes_no_bit(optimizer, monkeypatch):
     """The size stays below 5, so the narrow run computes 6 of 9 neurons; the wide run computes all."""
     narrow = short(growlib.AuxiliaryWeight(coupling=5.0), trials=20, epochs=100, optimizer=optimizer)
-    monkeypatch.setattr(growlib, "_neurons_needed", lambda growth, width: width)
+    monkeypatch.setattr(growlib.AuxiliaryWeight, "needed", lambda growth, width: width)
     wide = short(growlib.AuxiliaryWeight(coupling=5.0), trials=20, epochs=100, optimizer=optimizer)
     np.testing.assert_array_equal(narrow.weights, wide.weights)
     assert wide.finals["flops_done"][0] == narrow.finals["flops_done"][0] * 9 / 6
@@ -129,16 +128,16 @@ def test_a_size_that_passes_the_bound_is_noticed_and_done_again():
     run = short(growth, **options, keep_weights=True)
     per_epoch = short(growth, **options | {"log_every": 1})
     assert per_epoch.history["size"].max() > 6
-    x, y = (torch.tensor(a[:32]) for a in growlib.task("cubic-1").draw(0, range(5)))
-    theta = growlib.initial_weights(0, range(5), 9, np.zeros(5)).requires_grad_()
+    x, y = (torch.tensor(a[..., :32, :]) for a in growlib.task("cubic-1").draw(0, range(5)))
+    theta = growlib.initial_weights(0, range(5), 9, growlib.AuxiliaryWeight()).requires_grad_()
     optimizer = torch.optim.Adam([theta], lr=0.6)
     for _ in range(24):
         optimizer.zero_grad()
-        loss = growlib.task_loss(growlib.outputs(theta, x[None], growth, 9)[0], y, "squared") + growlib.size_loss(theta[0], 5.0, 5.0)
+        loss = growlib.task_loss(growlib.outputs(theta, x, growth, 9), y, "squared") + growlib.size_loss(theta[0], 5.0, 5.0)
         loss.sum().backward()
         optimizer.step()
     np.testing.assert_allclose(run.weights, theta.detach(), atol=1e-6)
-    assert run.finals["flops_done"][0] == (6 + 9) * 24 * 32 * growlib.FLOPS  # the narrow attempt counts as done
+    assert run.finals["flops_done"][0] == (6 + 9) * 24 * 32 * 13  # the narrow attempt counts as done
 
 
 def test_several_ends_are_read_off_one_run():
@@ -215,7 +214,7 @@ def test_sums_are_their_parts(ensemble):
 
 def test_losses_are_what_predict_says(ensemble):
     x, y = growlib.task("bessel-j0").draw(0, [5])
-    y_hat = ensemble.predict(x[:, 0])[5, :, 0]
+    y_hat = ensemble.predict(x[0, :, 0])[5, :, 0]
     final = ensemble.finals.iloc[5]
     assert np.mean((y_hat[:32] - y[:32, 0]) ** 2) == pytest.approx(final["train_task_loss"], rel=1e-4)
     assert np.mean((y_hat[32:] - y[32:, 0]) ** 2) == pytest.approx(final["test_task_loss"], rel=1e-4)
@@ -225,7 +224,7 @@ def test_operations_are_counted_for_active_neurons(ensemble):
     final = ensemble.finals
     assert (final["flops"] < final["flops_done"]).all()
     static = short(growlib.AuxiliaryWeight(start=5, frozen=True), compiled=False).finals
-    assert (static["flops"] == 5 * 24 * 32 * growlib.FLOPS).all()
+    assert (static["flops"] == 5 * 24 * 32 * 13).all()
 
 
 def test_predict_has_the_promised_shape_and_probabilities(ensemble):
@@ -250,11 +249,11 @@ def test_confusion_counts_add_up_and_agree_with_the_accuracy():
 def test_forces_are_minus_the_gradient(ensemble):
     forces = ensemble.size_gradient().set_index(["epoch", "trial"]).loc[(200, 7)]
     theta = torch.tensor(ensemble.snapshots[200][:, 7:8], dtype=torch.float64)
-    x, y = (a[:32] for a in growlib.task("bessel-j0").draw(0, [7]))
+    x, y = (a[..., :32, :] for a in growlib.task("bessel-j0").draw(0, [7]))
 
     def task_part(size):
         moved = torch.cat([torch.tensor([[size]], dtype=torch.float64), theta[1:]])
-        y_hat = growlib.outputs(moved, torch.tensor(x)[None], growlib.AuxiliaryWeight(), 9)[0]
+        y_hat = growlib.outputs(moved, torch.tensor(x), growlib.AuxiliaryWeight(), 9)[0]
         return ((y_hat.numpy() - y) ** 2).mean()
 
     size, h = theta[0].item(), 1e-6
@@ -300,7 +299,7 @@ BAD = [
     (dict(growth=growlib.AuxiliaryWeight(coupling=[0.1] * 4)), "coupling has 4 values"),
     (dict(growth=growlib.AuxiliaryWeight(start=[0.1] * 6)), "start has 6 values"),
     (dict(growth=growlib.AuxiliaryWeight(frozen=[True] * 4)), "frozen has 4 values"),
-    (dict(growth="growing"), "growth is 'growing'; it takes an AuxiliaryWeight"),
+    (dict(growth="growing"), "growth is 'growing'; it takes an AuxiliaryWeight or a ControllerMask"),
     (dict(optimizer="sgd"), "optimizer is 'sgd'; it takes one of gd, adam"),
     (dict(dtype="float16"), "dtype is 'float16'; it takes one of float32, float64"),
     (dict(device="gpu9"), "device is 'gpu9'"),
@@ -344,6 +343,21 @@ def test_other_bad_input(call, sentence):
     with pytest.raises(ValueError) as error:
         call()
     assert sentence in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_run_is_not_written_over_something_else_or_nowhere(tmp_path):
+    run = growlib.fit("cubic-1", trials=1, epochs=1, compiled=False)
+    (tmp_path / "file").write_text("in the way")
+    for path in (tmp_path / "file", "", tmp_path / "file" / "run.npz"):
+        with pytest.raises(ValueError, match=r"path is .*; it takes a file"):
+            run.save(path)
+    assert (tmp_path / "file").read_text() == "in the way"
+    assert "1 growing networks" in repr(run)
+
+
+def test_a_function_is_a_task():
+    run = growlib.fit(abs, trials=2, epochs=8, compiled=False)
+    assert run.finals["task"].unique().tolist() == ["abs"]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

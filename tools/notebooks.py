@@ -269,6 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter of the notebooks")
     parser.add_argument("--commit", action="store_true", help="put the normalised notebooks into notebooks/")
     chosen = parser.parse_args(arguments)
+    chosen.only = [name.zfill(2) for name in chosen.only]
     every = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     sources = [path for path in every if not chosen.only or path.stem.startswith(tuple(chosen.only))]
 

@@ -8,6 +8,7 @@ minutes); without it the file is taken as it is, and computed only where it is m
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -152,7 +153,9 @@ def readme(compared: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    if "--compare" in sys.argv or not RESULTS.exists():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--compare", action="store_true", help="compute data/results.csv anew first (minutes)")
+    if parser.parse_args().compare or not RESULTS.exists():
         compare().to_csv(RESULTS, index=False, float_format="%.6g")
     compared = results()
     for name in ANSWERS:
