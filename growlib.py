@@ -1709,6 +1709,22 @@ def plot_fit(curves: pd.DataFrame, task: Task, axes: Axes, points=None, trial: i
     return axes
 
 
+def plot_classes(plane: pd.DataFrame, axes: Axes, points=None) -> Axes:
+    """Draw the class (`prediction`) that a network finds at every x and x2, in greys with a number; `points` are (x, y) drawn over it."""
+    grid = plane.pivot(index="x2", columns="x", values="prediction")
+    classes = int(grid.to_numpy().max()) + 1
+    axes.pcolormesh(grid.columns, grid.index, grid, cmap="Greys", vmin=-1, vmax=1.6 * classes, rasterized=True)
+    if points is not None:
+        (x, x2), y = points
+        colours = sns.color_palette("colorblind", int(y.max()) + 1)
+        for k, colour in enumerate(colours):
+            axes.plot(x[y == k], x2[y == k], ".", ms=1.5, color=colour)
+            end = np.argmax(np.where(y == k, x**2 + x2**2, -1))
+            axes.annotate(str(k), (x[end], x2[end]), color=colour, weight="bold", ha="center", bbox={"fc": "white", "ec": colour, "pad": 1})
+    axes.set(xlabel="x (dimensionless)", ylabel="x2 (dimensionless)", aspect="equal")
+    return axes
+
+
 def confusion_matrix(counts: pd.DataFrame) -> pd.DataFrame:
     """Return the fraction of each true class (rows) that gets each predicted class (columns); every row adds up to 1."""
     table = counts.astype({"true_class": int, "predicted_class": int}).pivot_table(

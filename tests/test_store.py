@@ -213,9 +213,10 @@ def test_the_committed_comparisons_are_those_of_the_data():
     compared = pd.read_csv(growlib.HOME / "data/results.csv")
     for _, row in compared.iterrows():
         finals = growlib.stored(row["study"])
-        if row["value"] == "error_fresh":
-            finals = finals.assign(error_fresh=1 - finals["accuracy_fresh"])
-        part = finals[(finals["task"] == row["task"]) & (finals["epochs"] == row["epochs"])]
+        if row["value"].startswith("error"):
+            finals[row["value"]] = 1 - finals[row["value"].replace("error", "accuracy")]
+        mine = (finals["task"] == row["task"]) & (finals["epochs"] == row["epochs"]) & (finals["mask"] == row["mask"])
+        part = finals[mine & np.isclose(finals["noise"], row["noise"])]
         wide = growlib.pairs(part, row["value"], row["against"], ["task"])
         again = growlib._measured(wide["growing"].to_numpy(), wide[row["against"]].to_numpy(), row["measure"])
         assert row["estimate"] == pytest.approx(again, rel=1e-5)
