@@ -54,7 +54,7 @@ import seaborn as sns
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 from PIL import Image
 from scipy import optimize, special, stats
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -134,8 +134,7 @@ class Task:
     options: dict = field(default_factory=dict, compare=False)  # what `task` was given
 
     def __post_init__(self):
-        _whole("points", self.points, 2)
-        _whole("test_points", self.test_points)
+        _whole("points", self.points, 2), _whole("test_points", self.test_points)
         if self.test_points >= self.points:
             raise ValueError(f"test_points is {self.test_points}; it takes less than points, which is {self.points}")
 
@@ -376,10 +375,6 @@ class AuxiliaryWeight(Growth):
         """Return the bound of the uniform first weights, dimensionless."""
         return 1.0
 
-    def most(self, width: int) -> float:
-        """Return the largest size that a layer of this width can have."""
-        return width
-
     def needed(self, width: int) -> int:
         """Return how many neurons take part while no size passes this number: one more than start and target, for overshoot."""
         return min(width, math.ceil(max(self.start.max().item(), self.target.max().item())) + 1)
@@ -405,6 +400,9 @@ class ControllerMask(Growth):
         _choice("mask", self.mask, ("shared", "neuron"))
         _choice("learns_from", self.learns_from, ("size", "loss"))
         _number("start_noise", self.start_noise, 0)
+        for name in ("start", "target"):
+            if np.max(getattr(self, name)) > 1:
+                raise ValueError(f"{name} is {np.max(getattr(self, name)):g}; it takes at most 1, where every neuron takes part")
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return every neuron's gate, (width, T), 0 ... 1, for values s of (T,), dimensionless."""
@@ -424,10 +422,6 @@ class ControllerMask(Growth):
     def first_weights(self, fan_in: int) -> float:
         """Return the bound of the uniform first weights, dimensionless."""
         return fan_in**-0.5
-
-    def most(self, width: int) -> float:
-        """Return the largest s there is, at which every neuron takes part."""
-        return 1.0
 
     def needed(self, width: int) -> int:
         """Return how many neurons take part: all."""
@@ -634,7 +628,7 @@ def _epoch_of(state, points, knobs, growth, widths, task, optimizer, compiled, t
     def update(state, total, *knobs):
         return (_update(state, total, knobs, bare, widths, shapes, optimizer),)
 
-    if len(points) == 1:
+    if not task.large:
         def step(state, x, y, *knobs):
             return update(state, gradient(state, x, y, share), *knobs)
 
@@ -766,26 +760,6 @@ class Run:
         return pd.concat([self.networks.assign(true_class=i, predicted_class=j, count=counts[:, i * self.task.classes + j])
                           for i in range(self.task.classes) for j in range(self.task.classes)], ignore_index=True)
 
-    def size_gradient(self) -> pd.DataFrame:
-        """Return what moves the size, a row a trial and logged epoch: -dL/dN of the task and of the size loss.
-
-        Needs `keep_weights=True`. Units: loss per neuron; a positive value makes the network grow.
-        """
-        x, y = (torch.tensor(a[..., : self.task.train_points, :]) for a in _data(self.task, self.settings))
-        target, coupling = (_spread(getattr(self.growth, n), y.shape[1]) for n in ("target", "coupling"))
-
-        def total(size, rest):
-            y_hat = outputs(torch.cat([size[None], rest]), x, self.growth, self.settings["width"], self.task.outputs)
-            return task_loss(y_hat, y, self.task.loss).sum()
-
-        frames = []
-        for epoch, theta in self.snapshots.items():
-            theta = torch.tensor(theta, dtype=torch.float64)
-            pull = -torch.func.grad(total)(theta[0], theta[1:])
-            size_part = -2 * coupling * (theta[0] - target)
-            frames.append(self.networks.assign(epoch=epoch, task_part=pull.numpy(), size_part=size_part.numpy()))
-        return pd.concat(frames, ignore_index=True)
-
     def save(self, path: str | os.PathLike) -> None:
         """Write the run to one .npz file, without pickle; `load` reads it.
 
@@ -793,11 +767,11 @@ class Run:
         """
         if not str(path).endswith(".npz"):
             raise ValueError(f"path is {path!r}; it takes a file name that ends in .npz")
-        frames = {name: _parquet_bytes(getattr(self, name)) for name in ("finals", "history")}
+        frames = {name: np.frombuffer(getattr(self, name).to_parquet(), dtype=np.uint8) for name in ("finals", "history")}
         kept = np.array(list(self.snapshots), dtype=np.int64)
         about = {"task": [self.task.name, self.task.options], "growth": [type(self.growth).__name__, asdict(self.growth)],
                  "settings": self.settings}
-        with _writable("path", path), _replacing(path) as temporary, open(temporary, "wb") as file:
+        with _replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, weights=self.weights, about=np.array(json.dumps(_plain(about))), epochs=kept,
                                 snapshots=np.array(list(self.snapshots.values())), **frames)
 
@@ -812,29 +786,15 @@ def load(path: str | os.PathLike) -> Run:
         return Run(task(name, **options), METHODS[method](**values), about["settings"], *frames, file["weights"], snapshots)
 
 
-def _plain(values):
-    """The dict with arrays as lists and ranges as pairs, as JSON takes it."""
-    def one(value):
-        if isinstance(value, dict):
-            return _plain(value)
-        if isinstance(value, np.ndarray | np.generic):
-            return value.tolist()
-        return [*value] if isinstance(value, tuple | range) else value
-    return {key: one(value) for key, value in values.items()}
+def _plain(value):
+    """The value as JSON takes it: arrays, ranges and tuples as lists."""
+    return json.loads(json.dumps(value, default=lambda v: v.tolist() if hasattr(v, "tolist") else list(v)))
 
 
 def _trials(trials):
     """The numbers of the trials: 0 ... n-1 for a count, or as given."""
-    if isinstance(trials, range | list | tuple | np.ndarray):
-        numbers = [_whole("trials", k, 0) for k in trials]
-        if numbers:
-            return np.array(numbers)
-    return np.arange(_whole("trials", trials))
-
-
-def _spread(value, count, dtype=torch.float64):
-    """One float64 for each trial."""
-    return torch.tensor(np.broadcast_to(np.asarray(value, dtype=float), count).copy(), dtype=dtype)
+    many = np.ndim(trials) and len(trials)
+    return np.array([_whole("trials", k, 0) for k in trials]) if many else np.arange(_whole("trials", trials))
 
 
 def _data(task, settings, stream="data", points=None, where=slice(None)):
@@ -891,7 +851,7 @@ def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, tr
     device : str
         A torch device.
     keep_weights : bool
-        Keep the weights at every logged epoch, for `Run.size_gradient` and `Run.predict`.
+        Keep the weights at every logged epoch, for `Run.theta` and `Run.predict`.
     compiled : bool, optional
         Compile the step (default: where a C++ compiler is found).
     control : str
@@ -921,17 +881,12 @@ def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, tr
     pieces, block = [], 1 if what.large else min(64 * math.ceil(len(numbers) / 64), BLOCK * threads)
     for first in range(0, len(numbers), block):
         where = np.arange(first, min(first + block, len(numbers)))
-        report = None if progress is None else functools.partial(_share, progress, first / len(numbers), len(where) / len(numbers))
+        report = progress and (lambda part, first=first, where=where: progress((first + part * len(where)) / len(numbers)))
         pieces.append(_train(what, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, report))
     finals, history = (pd.concat(frames, ignore_index=True).sort_values(by, kind="stable", ignore_index=True)
                        for by, frames in zip(("epochs", "epoch"), list(zip(*pieces, strict=True))[:2], strict=True))
     kept = {epoch: np.concatenate([p[3][epoch] for p in pieces], axis=-1) for epoch in pieces[0][3]}
     return Run(what, growth, settings, finals, history, np.concatenate([p[2] for p in pieces], axis=-1), kept)
-
-
-def _share(progress, before, share, part):
-    """Report the fraction done of the whole, from the fraction done of one block."""
-    progress(before + share * part)
 
 
 def _check_against(numbers, growth, settings):
@@ -941,16 +896,13 @@ def _check_against(numbers, growth, settings):
         raise ValueError("width is []; it takes a whole number, or one for each hidden layer")
     _number("lr", settings["lr"], 0, above=True)
     if settings["data_seed"] is not None:
-        given["data_seed"] = [_whole("data_seed", int(d) if isinstance(d, float) and d.is_integer() else d, 0)
-                               for d in np.atleast_1d(settings["data_seed"]).tolist()]
-        settings["data_seed"] = np.array(given["data_seed"])
+        given["data_seed"] = settings["data_seed"] = np.array([_whole("data_seed", d, 0) for d in np.atleast_1d(settings["data_seed"]).tolist()])
     for name, value in given.items():
         if np.size(value) not in (1, len(numbers)):
             raise ValueError(f"{name} has {np.size(value)} values; it takes one, or one for each of the {len(numbers)} trials")
     for name in ("start", "target"):
-        if np.max(given[name]) > growth.most(min(_widths(settings["width"]))):
-            raise ValueError(f"width is {settings['width']}; it takes at least the {name}, which is {np.max(given[name]):g}"
-                             if isinstance(growth, AuxiliaryWeight) else f"{name} is {np.max(given[name]):g}; it takes at most 1")
+        if np.max(given[name]) > min(_widths(settings["width"])):
+            raise ValueError(f"width is {settings['width']}; it takes at least the {name}, which is {np.max(given[name]):g}")
     try:
         torch.empty(0, device=settings["device"])
     except (RuntimeError, AssertionError, TypeError):
@@ -967,8 +919,7 @@ def _tensors(task, growth, settings, numbers, padded):
     x, y = (torch.tensor(a, **make) for a in _data(task, settings, where=padded))
     begins = replace(growth, start=np.broadcast_to(growth.start, numbers.shape)[padded])
     theta = initial_weights(settings["seed"], numbers[padded], settings["width"], begins, task.inputs, task.outputs).to(**make)
-    heeds = knob(growth.learns_from == "loss")  # the task loss, or only its own
-    moves = knob(1.0 - np.asarray(growth.frozen))
+    moves, heeds = knob(1.0 - np.asarray(growth.frozen)), knob(growth.learns_from == "loss")  # heeds the task loss, or only its own
     growth = replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
     state = [theta, *(torch.zeros_like(theta) for _ in range(3 if settings["optimizer"] == "adam" else 1))]
     if settings["optimizer"] == "adam":
@@ -1015,7 +966,8 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
             finals.append(records[-1] | {"epochs": epoch, "flops": operations.numpy().copy(), "flops_done": computed,
                                          "diverged": diverged.numpy().copy(),
                                          "seconds": (time.perf_counter() - began) / len(where),
-                                         "accuracy_fresh": _accuracy_fresh(state[0], growth, task, settings, padded)})
+                                         "accuracy_fresh": math.nan if task.large or not task.classes else _right(
+                                             *_fresh(state[0], growth, task, settings, padded)).cpu().numpy()})
         if progress is not None:
             progress(epoch / ends[-1])
     cut = [pd.DataFrame(r).iloc[: len(where)] for r in records], [pd.DataFrame(f).iloc[: len(where)] for f in finals]
@@ -1086,13 +1038,6 @@ def _fresh(theta, growth, task, settings, where=slice(None)):
     return outputs(theta, x, growth, settings["width"], task.outputs), y
 
 
-def _accuracy_fresh(theta, growth, task, settings, padded):
-    """The accuracy at fresh points, (T,); not a number for a regression and for a large set, whose test points are many."""
-    if not task.classes or task.large:
-        return math.nan
-    return _right(*_fresh(theta, growth, task, settings, padded)).cpu().numpy()
-
-
 def _classes(y_hat):
     """The likeliest class (points, T) by outputs (outputs, points, T)."""
     return (y_hat[0] >= 0).long() if len(y_hat) == 1 else y_hat.argmax(0)
@@ -1122,11 +1067,8 @@ def _about(task, growth, settings, where, numbers):
 
 def _framed(frame, about):
     """The frame with the settings in front of it and the sums that are reported beside their parts."""
-    about = pd.DataFrame(about)
-    repeats = len(frame) // len(about)
-    settings = pd.concat([about] * repeats, ignore_index=True)
-    frame = pd.concat([settings, frame.drop(columns="trial")], axis=1)
-    return with_sums(frame)
+    repeats = len(frame) // len(about["trial"])
+    return with_sums(pd.concat([pd.concat([pd.DataFrame(about)] * repeats, ignore_index=True), frame.drop(columns="trial")], axis=1))
 
 
 def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
@@ -1137,7 +1079,21 @@ def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------------------------- studies and store
 
 HOME = Path(os.environ.get("GROWLIB_HOME") or Path(__file__).resolve().parent)  # where data/, figures/ and the cache are
-STUDIES = ("figure-2", "figure-3", "figure-4", "figure-5", "float64", "bessel", "gaussian", "spirals")
+SHARED = [(name, {"trials": 10_000, "epochs": (20_000, 40_000), "log_every": 800}) for name in ("bessel-sum", "cubic-1", "quadratic-1")]
+ADAM = {"width": 10, "optimizer": "adam", "epochs": (5000,), "log_every": 100}
+BOTH = {"trials": 100, "readings": ("released", "described")}
+STUDIES = {  # tasks, and the settings that differ from growing, grown and static at width 9, learning rate 0.001 and seed 0
+    "figure-2": [("bessel-j0", {"trials": 200, "epochs": (40_000,), "log_every": 400, "data_seed": 0})],
+    "figure-3": SHARED,  # Figure 4 reads these off Figure 3's runs
+    "figure-4": [*SHARED, *((name, {"trials": 10_000, "epochs": (20_000,), "log_every": 400}) for name in ("cubic-2", "quadratic-2"))],
+    "figure-5": [("square-wave", {"trials": 10_000, "epochs": (10_000,), "log_every": 200, "lr": 0.08, "coupling": 0.01})],
+    "bessel": [("bessel-grid", {**ADAM, **BOTH, "options": {}})],
+    "gaussian": [("gaussian-mixture", {**ADAM, "trials": 20, "readings": ("released",), "options": {"noise": n}}) for n in (0.01, 0.1, 0.5)],
+    "spirals": [("spirals", {**ADAM, **BOTH, "options": {"classes": 5}})],
+}
+STUDIES["float64"] = [(name, chosen | {"trials": 1000, "dtype": "float64", "log_every": chosen["epochs"][-1] // 10})
+                      for study in ("figure-2", "figure-4", "figure-5") for name, chosen in STUDIES[study]]
+READINGS = {"released": {"mask": "shared", "learns_from": "size"}, "described": {"mask": "neuron", "learns_from": "loss"}}
 CELL_TRIALS, LARGE_CELL_TRIALS = 2560, 10  # trials in one piece of a study, on few points and on many: about half a minute of work
 KEPT_TRIALS, DRAWN_TRIALS, MAPPED_TRIALS = 200, 20, 3  # trials whose history, fit on a line, and classes on a plane a study keeps
 SUMS = ["train_loss", "test_loss"]  # derived on loading, never stored
@@ -1146,64 +1102,33 @@ COUNTS = ("trial", "width", "points", "test_points", "classes", "seed", "data_se
           "true_class", "predicted_class", "count")
 
 
-def arms(**choices) -> dict[str, AuxiliaryWeight]:
-    """Return the three arms by name; each differs from its neighbour in one argument. `choices` go to all."""
-    growing = AuxiliaryWeight(**choices)
+def arms(method: type[Growth] = AuxiliaryWeight, **choices) -> dict[str, Growth]:
+    """Return the three arms of a method by name; each differs from its neighbour in one argument. `choices` go to all."""
+    growing = method(**choices)
     grown = replace(growing, start=growing.target)
     return {"growing": growing, "grown": grown, "static": replace(grown, frozen=True)}
 
 
 def published(study: str, scale: str = "paper") -> list[dict]:
-    """Return the settings of a published study, arguments of `fit` each, three arms to a target.
+    """Return the settings of a published study, arguments of `fit` each, an arm after the other.
 
     At the quick scale everything is as published but the number of trials; on the large sets also fewer points and epochs.
     """
     _choice("study", study, STUDIES), _choice("scale", scale, ("quick", "paper"))
-    if study in CONTROLLED:
-        return _controlled(scale, **CONTROLLED[study])
-
-    def cross(names, trials, **settings):
-        coupling = settings.pop("coupling", 0.1)
-        few = 16 if study == "float64" else 80  # three arms of 80 fit into one block
-        return [{"task": name, "growth": growth, "trials": trials if scale == "paper" else few, "width": 9, "seed": 0,
-                 "lr": 1e-3, **settings} for name in names for growth in arms(coupling=coupling).values()]
-
-    shared = ("bessel-sum", "cubic-1", "quadratic-1")  # Figure 4 reads these off Figure 3's runs
-    long, short = {"epochs": (20_000, 40_000), "log_every": 800}, {"epochs": (20_000,), "log_every": 400}
-    classes = {"epochs": (10_000,), "log_every": 200, "lr": 0.08, "coupling": 0.01}
-    one_data_set = {"epochs": (40_000,), "log_every": 400, "data_seed": 0}
-    if study == "figure-2":
-        return cross(["bessel-j0"], 200, **one_data_set)
-    if study == "figure-3":
-        return cross(shared, 10_000, **long)
-    if study == "figure-4":
-        return cross(shared, 10_000, **long) + cross(["cubic-2", "quadratic-2"], 10_000, **short)
-    if study == "figure-5":
-        return cross(["square-wave"], 10_000, **classes)
-    every = (cross(["bessel-j0"], 1000, **one_data_set) + cross(shared, 1000, **long)
-             + cross(["cubic-2", "quadratic-2"], 1000, **short) + cross(["square-wave"], 1000, **classes))
-    return [settings | {"dtype": "float64", "log_every": settings["epochs"][-1] // 10} for settings in every]
-
-
-CONTROLLED = {  # the studies of the controller's mask: task, its options, trials an arm, whether also as described
-    "bessel": {"name": "bessel-grid", "options": [{}], "trials": 100, "readings": ("released", "described")},
-    "gaussian": {"name": "gaussian-mixture", "options": [{"noise": 0.01}, {"noise": 0.1}, {"noise": 0.5}], "trials": 20, "readings": ("released",)},
-    "spirals": {"name": "spirals", "options": [{"classes": 5}], "trials": 100, "readings": ("released", "described")},
-}
-READINGS = {"released": {"mask": "shared", "learns_from": "size"}, "described": {"mask": "neuron", "learns_from": "loss"}}
-
-
-def _controlled(scale, name, options, trials, readings):
-    """Growing and static as the paper's program was released, and growing, grown and static as its text describes."""
-    size = {"points": 32_768, "epochs": (5000,), "trials": trials} if scale == "paper" else {"points": 4096, "epochs": (2000,), "trials": 10}
-    settings = []
-    for option in options:
+    settings, quick = [], scale == "quick"
+    for name, chosen in STUDIES[study]:
+        common = {"task": name, "width": 9, "seed": 0, "lr": 1e-3} | chosen
+        if quick:
+            common["trials"] = 16 if study == "float64" else 80  # three arms of 80 fit into one block
+        if "options" in common:
+            common["options"] = {"points": 4096 if quick else 32_768} | common["options"]
+            common |= {"trials": 10, "epochs": (2000,)} if quick else {}
+        readings, coupling = common.pop("readings", [None]), common.pop("coupling", 0.1)
         for reading in readings:
-            growing = ControllerMask(**READINGS[reading])
-            grown = replace(growing, start=1.0)
-            each = [growing, grown, replace(grown, frozen=True)] if reading == "described" else [growing, replace(grown, frozen=True)]
-            settings += [{"task": name, "options": {"points": size["points"]} | option, "growth": growth, "trials": size["trials"], "width": 10,
-                          "seed": 0, "lr": 1e-3, "optimizer": "adam", "epochs": size["epochs"], "log_every": 100} for growth in each]
+            three = arms(ControllerMask, **READINGS[reading]) if reading else arms(coupling=coupling)
+            if reading == "released":
+                del three["grown"]  # the size loss alone does not move it from its target, so it is static
+            settings += [common | {"growth": growth} for growth in three.values()]
     return settings
 
 
@@ -1239,13 +1164,11 @@ def study(name: str, scale: str = "paper", workers: int = 2) -> Results:
         began = time.perf_counter()
         cells = [_live(cell, report) for cell, report in _watched(name, list(_merged(settings)))]
         frames = _select(name, pd.concat(cells, ignore_index=True))
-        trials = frames["finals"]["trial"].nunique()
-        return Results(**frames, origin=f"{trials} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
+        return Results(**frames, origin=f"{frames['finals']['trial'].nunique()} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
     if not is_stored(name):
         _compute_missing(name, _cells(settings), _whole("workers", workers))
     about = about_stored(name)
-    trials = in_thousands(max(s["trials"] for s in settings))
-    origin = f"{trials} trials an arm from data/, made in {about['core_minutes']:.0f} core-minutes."
+    origin = f"{in_thousands(max(s['trials'] for s in settings))} trials an arm from data/, made in {about['core_minutes']:.0f} core-minutes."
     return Results(*(stored(name, what) for what in ("finals", "history", "curves")), origin=origin)
 
 
@@ -1356,9 +1279,9 @@ def _select(study, frame):
     """The three frames of a study from the frame of its cells."""
     ends = {"figure-3": [40_000], "figure-4": [20_000]}.get(study, frame["epochs"].dropna().unique())
     frames = {what: _typed(part.drop(columns="what").dropna(axis=1, how="all")) for what, part in frame.groupby("what")}
-    frames["finals"] = frames["finals"][frames["finals"]["epochs"].isin(ends)].reset_index(drop=True)
-    frames["history"] = frames["history"][frames["history"]["epoch"] <= max(ends)].reset_index(drop=True)
-    frames["curves"] = frames["curves"][frames["curves"]["epochs"] <= max(ends)].reset_index(drop=True)
+    for what, epoch in (("finals", "epochs"), ("history", "epoch"), ("curves", "epochs")):
+        kept = frames[what][epoch].isin(ends) if what == "finals" else frames[what][epoch] <= max(ends)
+        frames[what] = frames[what][kept].reset_index(drop=True)
     return frames
 
 
@@ -1434,33 +1357,20 @@ def _write_parquet(frame, path, about):
 
 
 @contextlib.contextmanager
-def _replacing(path):
-    """A temporary name in the folder of `path` that takes its place when the block ends well."""
+def _replacing(path, name="path"):
+    """A temporary name in the folder of `path` that takes its place when the block ends well; `name` is the argument to blame."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _writable(name, path):
-    """Say in one sentence that the argument `name` cannot be written, where the block finds that."""
-    try:
-        yield
     except OSError as error:
-        raise ValueError(f"{name} is {str(path)!r}; it takes a {'folder' if name == 'folder' else 'file'} that can be written "
-                         f"({error.strerror})") from None
-
-
-def _parquet_bytes(frame):
-    """The frame as the bytes of a Parquet file."""
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer)
-    return np.frombuffer(buffer.getvalue(), dtype=np.uint8)
+        what, where = ("folder", path.parent) if name == "folder" else ("file", path)
+        raise ValueError(f"{name} is {str(where)!r}; it takes a {what} that can be written ({error.strerror or error})") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _watched(label, pieces):
@@ -1608,10 +1518,9 @@ def save_figure(figure: Figure, name: str, scale: str = "quick", folder: str = "
     """
     _choice("scale", scale, ("quick", "paper"))
     into = Path(folder) if folder else HOME / "figures" / ("quick" if scale == "quick" else "")
-    with _writable("folder", into), mpl.rc_context({"svg.hashsalt": "growlib"}):
-        for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-            with _replacing(into / f"{name}.{kind}") as temporary:
-                figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
+    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+        with _replacing(into / f"{name}.{kind}", "folder") as temporary, mpl.rc_context({"svg.hashsalt": "growlib"}):
+            figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
 
 
 def plot_network(weights: torch.Tensor, growth: AuxiliaryWeight, width: int, axes: Axes) -> Axes:
@@ -1709,22 +1618,6 @@ def plot_fit(curves: pd.DataFrame, task: Task, axes: Axes, points=None, trial: i
     return axes
 
 
-def plot_classes(plane: pd.DataFrame, axes: Axes, points=None) -> Axes:
-    """Draw the class (`prediction`) that a network finds at every x and x2, in greys with a number; `points` are (x, y) drawn over it."""
-    grid = plane.pivot(index="x2", columns="x", values="prediction")
-    classes = int(grid.to_numpy().max()) + 1
-    axes.pcolormesh(grid.columns, grid.index, grid, cmap="Greys", vmin=-1, vmax=1.6 * classes, rasterized=True)
-    if points is not None:
-        (x, x2), y = points
-        colours = sns.color_palette("colorblind", int(y.max()) + 1)
-        for k, colour in enumerate(colours):
-            axes.plot(x[y == k], x2[y == k], ".", ms=1.5, color=colour)
-            end = np.argmax(np.where(y == k, x**2 + x2**2, -1))
-            axes.annotate(str(k), (x[end], x2[end]), color=colour, weight="bold", ha="center", bbox={"fc": "white", "ec": colour, "pad": 1})
-    axes.set(xlabel="x (dimensionless)", ylabel="x2 (dimensionless)", aspect="equal")
-    return axes
-
-
 def confusion_matrix(counts: pd.DataFrame) -> pd.DataFrame:
     """Return the fraction of each true class (rows) that gets each predicted class (columns); every row adds up to 1."""
     table = counts.astype({"true_class": int, "predicted_class": int}).pivot_table(
@@ -1745,11 +1638,8 @@ def plot_comparison(table: pd.DataFrame, axes: Axes, measure: str = "ratio of me
     axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     axes.set(xlabel=f"{measure} (dimensionless)")
     if measure != "probability":
-        low, high = 0.9 * part["low"].min(), 1.1 * part["high"].max()
-        ticks = [tick for tick in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10) if low <= tick <= high]
-        axes.set(xscale="log", xlim=(low, high))
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set_xticks([], minor=True)
+        axes.set(xscale="log", xlim=(0.9 * part["low"].min(), 1.1 * part["high"].max()))
+        axes.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
     return axes
 
 
@@ -1762,18 +1652,15 @@ def explore(draw: Callable[..., Figure], **sliders) -> None:
     import ipywidgets
     from IPython.display import display
 
-    defaults = {name: p.default for name, p in inspect.signature(draw).parameters.items()}
     controls, shown = {}, ipywidgets.Output()
     for name, choice in sliders.items():
-        common = {"value": defaults[name], "description": name, "continuous_update": False, "style": {"description_width": "8em"}}
-        if isinstance(choice, list):
-            controls[name] = ipywidgets.Dropdown(options=choice, **common)
-        elif all(isinstance(edge, int) for edge in choice):
-            controls[name] = ipywidgets.IntSlider(min=choice[0], max=choice[1], **common)
-        elif choice[0] > 0 and choice[1] / choice[0] >= 100:
-            controls[name] = ipywidgets.FloatLogSlider(min=math.log10(choice[0]), max=math.log10(choice[1]), step=0.05, **common)
+        default = inspect.signature(draw).parameters[name].default
+        if isinstance(choice, tuple) and 0 < 100 * choice[0] <= choice[1]:
+            controls[name] = ipywidgets.FloatLogSlider(value=default, min=math.log10(choice[0]), max=math.log10(choice[1]), step=0.05)
         else:
-            controls[name] = ipywidgets.FloatSlider(min=choice[0], max=choice[1], step=(choice[1] - choice[0]) / 40, **common)
+            controls[name] = ipywidgets.interactive.widget_from_abbrev(choice, default)
+        controls[name].description, controls[name].continuous_update = name, False
+        controls[name].layout.width, controls[name].style.description_width = "30em", "8em"
         controls[name].add_class(f"growlib-{name}")
 
     def redraw(_=None):

@@ -228,7 +228,7 @@ def mine(sample):
     (lambda: growlib.task("bessel-grid", noise=0.1), "noise is no option of task bessel-grid; it takes points"),
     (lambda: small(width=[]), "width is []; it takes a whole number, or one for each hidden layer"),
     (lambda: small(width=[10, 0]), "width is 0"),
-    (lambda: small(growth=growlib.ControllerMask(start=2.0)), "start is 2; it takes at most 1"),
+    (lambda: small(growth=growlib.ControllerMask(start=2.0)), "start is 2; it takes at most 1, where"),
     (lambda: small("spirals").predict([0.1, float("nan")]), "x is [0.1, nan]; it takes finite numbers, (points, 2)"),
     (lambda: small("spirals").predict([[0.1, 0.2, 0.3]]), "x is [[0.1, 0.2, 0.3]]; it takes finite numbers, (points, 2)"),
     (lambda: mine(lambda g, n: (g.uniform(size=(2, n)), np.arange(n) % 4.0)), "sample gives the classes [0.0, 1.0, 2.0, 3.0]; it takes 0 ... 2"),

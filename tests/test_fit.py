@@ -246,21 +246,6 @@ def test_confusion_counts_add_up_and_agree_with_the_accuracy():
     assert ones == y.sum()
 
 
-def test_forces_are_minus_the_gradient(ensemble):
-    forces = ensemble.size_gradient().set_index(["epoch", "trial"]).loc[(200, 7)]
-    theta = torch.tensor(ensemble.snapshots[200][:, 7:8], dtype=torch.float64)
-    x, y = (a[..., :32, :] for a in growlib.task("bessel-j0").draw(0, [7]))
-
-    def task_part(size):
-        moved = torch.cat([torch.tensor([[size]], dtype=torch.float64), theta[1:]])
-        y_hat = growlib.outputs(moved, torch.tensor(x), growlib.AuxiliaryWeight(), 9)[0]
-        return ((y_hat.numpy() - y) ** 2).mean()
-
-    size, h = theta[0].item(), 1e-6
-    assert forces["task_part"] == pytest.approx(-(task_part(size + h) - task_part(size - h)) / (2 * h), rel=1e-5)
-    assert forces["size_part"] == pytest.approx(-2 * 10.0 * (size - 5), rel=1e-12)
-
-
 def test_a_run_is_saved_and_loaded_whole(ensemble, tmp_path):
     ensemble.save(tmp_path / "run.npz")
     loaded = growlib.load(tmp_path / "run.npz")
