@@ -401,8 +401,8 @@ class ControllerMask(Growth):
         _choice("learns_from", self.learns_from, ("size", "loss"))
         _number("start_noise", self.start_noise, 0)
         for name in ("start", "target"):
-            if np.max(getattr(self, name)) > 1:
-                raise ValueError(f"{name} is {np.max(getattr(self, name)):g}; it takes at most 1, where every neuron takes part")
+            if (most := _number(name, getattr(self, name)).max()) > 1:
+                raise ValueError(f"{name} is {most:g}; it takes at most 1, where every neuron takes part")
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return every neuron's gate, (width, T), 0 ... 1, for values s of (T,), dimensionless."""
