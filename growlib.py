@@ -32,17 +32,21 @@ import functools
 import hashlib
 import inspect
 import io
+import itertools
 import json
 import math
 import os
 import platform
+import secrets
 import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, fields, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import matplotlib as mpl
@@ -428,6 +432,7 @@ class ControllerMask(Growth):
         return width
 
 
+VARIED = tuple(f.name for f in fields(Growth))  # what may differ between networks that train side by side
 METHODS = {method.__name__: method for method in (AuxiliaryWeight, ControllerMask)}
 
 
@@ -1079,22 +1084,8 @@ def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------------------------- studies and store
 
 HOME = Path(os.environ.get("GROWLIB_HOME") or Path(__file__).resolve().parent)  # where data/, figures/ and the cache are
-SHARED = [(name, {"trials": 10_000, "epochs": (20_000, 40_000), "log_every": 800}) for name in ("bessel-sum", "cubic-1", "quadratic-1")]
-ADAM = {"width": 10, "optimizer": "adam", "epochs": (5000,), "log_every": 100}
-BOTH = {"trials": 100, "readings": ("released", "described")}
-STUDIES = {  # tasks, and the settings that differ from growing, grown and static at width 9, learning rate 0.001 and seed 0
-    "figure-2": [("bessel-j0", {"trials": 200, "epochs": (40_000,), "log_every": 400, "data_seed": 0})],
-    "figure-3": SHARED,  # Figure 4 reads these off Figure 3's runs
-    "figure-4": [*SHARED, *((name, {"trials": 10_000, "epochs": (20_000,), "log_every": 400}) for name in ("cubic-2", "quadratic-2"))],
-    "figure-5": [("square-wave", {"trials": 10_000, "epochs": (10_000,), "log_every": 200, "lr": 0.08, "coupling": 0.01})],
-    "bessel": [("bessel-grid", {**ADAM, **BOTH, "options": {}})],
-    "gaussian": [("gaussian-mixture", {**ADAM, "trials": 20, "readings": ("released",), "options": {"noise": n}}) for n in (0.01, 0.1, 0.5)],
-    "spirals": [("spirals", {**ADAM, **BOTH, "options": {"classes": 5}})],
-}
-STUDIES["float64"] = [(name, chosen | {"trials": 1000, "dtype": "float64", "log_every": chosen["epochs"][-1] // 10})
-                      for study in ("figure-2", "figure-4", "figure-5") for name, chosen in STUDIES[study]]
-READINGS = {"released": {"mask": "shared", "learns_from": "size"}, "described": {"mask": "neuron", "learns_from": "loss"}}
-CELL_TRIALS, LARGE_CELL_TRIALS = 2560, 10  # trials in one piece of a study, on few points and on many: about half a minute of work
+_ONE_CELL = threading.Lock()  # a process computes one cell at a time
+CELL_SECONDS, CORE_FLOPS = 60, 8e9  # work in one piece of a study, by what a core does in a second, roughly
 KEPT_TRIALS, DRAWN_TRIALS, MAPPED_TRIALS = 200, 20, 3  # trials whose history, fit on a line, and classes on a plane a study keeps
 SUMS = ["train_loss", "test_loss"]  # derived on loading, never stored
 CHOSEN = ("start", "target", "coupling", "lr")  # kept in float64, so that they can be looked up
@@ -1109,27 +1100,73 @@ def arms(method: type[Growth] = AuxiliaryWeight, **choices) -> dict[str, Growth]
     return {"growing": growing, "grown": grown, "static": replace(grown, frozen=True)}
 
 
+READINGS = {"released": {"mask": "shared", "learns_from": "size"}, "described": {"mask": "neuron", "learns_from": "loss"}}
+RELEASED, DESCRIBED = (list(arms(ControllerMask, **reading).values()) for reading in READINGS.values())
+del RELEASED[1]  # the size loss alone does not move it from its target, so it is static
+COUPLINGS = 10 ** (np.arange(-200, 201) / 100)  # Figures 6 and 7
+AUXILIARY = {"width": 9, "seed": 0, "lr": 1e-3, "trials": 10_000, "growth": list(arms().values())}
+CONTROLLER = {"width": 10, "seed": 0, "lr": 1e-3, "optimizer": "adam", "epochs": (5000,), "log_every": 100}
+SHARED = AUXILIARY | {"task": ["bessel-sum", "cubic-1", "quadratic-1"], "epochs": (20_000, 40_000), "log_every": 800}
+SCALING = CONTROLLER | {"growth": RELEASED, "trials": 10, "log_every": 250, "kept": 10}
+WIDTHS, FEW, MANY = [2**k for k in range(2, 11)], 4096, 32_768
+STUDIES = {  # grids as `study` takes them
+    "figure-2": [AUXILIARY | {"task": "bessel-j0", "trials": 200, "epochs": (40_000,), "log_every": 400, "data_seed": 0}],
+    "figure-3": [SHARED],  # Figure 4 reads these off Figure 3's runs
+    "figure-4": [SHARED, AUXILIARY | {"task": ["cubic-2", "quadratic-2"], "epochs": (20_000,), "log_every": 400}],
+    "figure-5": [AUXILIARY | {"task": "square-wave", "epochs": (10_000,), "log_every": 200, "lr": 0.08,
+                              "growth": list(arms(coupling=0.01).values())}],
+    "bessel": [CONTROLLER | {"task": "bessel-grid", "trials": 100, "growth": RELEASED + DESCRIBED, "options": {"points": MANY}}],
+    "gaussian": [CONTROLLER | {"task": "gaussian-mixture", "trials": 20, "growth": RELEASED,
+                               "options": [{"points": MANY, "noise": noise} for noise in (0.01, 0.1, 0.5)]}],
+    "spirals": [CONTROLLER | {"task": "spirals", "trials": 100, "growth": RELEASED + DESCRIBED, "options": {"points": MANY, "classes": 5}}],
+    "coupling": [AUXILIARY | {"task": "bessel-j0", "trials": 200, "epochs": tuple(round(10 ** (e / 4)) for e in range(12, 19)), "log_every": 1000,
+                              "growth": list(arms(coupling=COUPLINGS).values())[:2], "data_seed": range(401), "kept": 1}],
+    "scaling": [SCALING | {"task": "bessel-grid", "width": WIDTHS, "lr": 3e-4, "options": {"points": MANY}},
+                *(SCALING | {"task": "spirals", "width": WIDTHS, "lr": 3e-4, "options": {"points": FEW, "classes": k}} for k in (9, 5)),
+                SCALING | {"task": "bessel-grid", "width": WIDTHS, "lr": [3e-4, 1e-3, 3e-3, 1e-2], "options": {"points": FEW}},
+                *(SCALING | {"task": "spirals", "width": WIDTHS[:7], "lr": 1e-3, "options": {"points": FEW, "classes": k}} for k in (9, 5, 7, 3)),
+                *(SCALING | {"task": "spirals", "width": WIDTHS, "lr": 3e-4, "options": {"points": FEW, "classes": k}} for k in (3, 7)),
+                SCALING | {"task": "spirals", "width": [4, 64, 256], "lr": 3e-4, "options": {"points": MANY, "classes": 5}}],
+}
+STUDIES["float64"] = [part | {"trials": 1000, "dtype": "float64", "log_every": part["epochs"][-1] // 10}
+                      for study in ("figure-2", "figure-4", "figure-5") for part in STUDIES[study]]
+LIVE = {"trials": 80}  # what the quick scale changes: three arms of 80 fit into one block
+LIVE_STUDIES = {"float64": {"trials": 16}, "coupling": {"trials": 40},
+                **{name: {"trials": 10, "epochs": (2000,), "points": FEW} for name in ("bessel", "gaussian", "spirals")}}
+
+
+def _settings(grid):
+    """The settings of a grid, arguments of `fit` each: a list is crossed with the others, a growth's argument goes to the growth."""
+    settings, parts = [], [grid] if isinstance(grid, Mapping) else grid
+    if not parts or isinstance(parts, str) or not all(isinstance(part, Mapping) and "task" in part for part in parts):
+        raise ValueError(f"grid is {grid!r}; it takes a mapping that names a task and other arguments of fit, or several")
+    for part in parts:
+        lists = {name: part[name] for name in sorted(part, key="growth".__eq__) if isinstance(part[name], list)}
+        for values in itertools.product(*lists.values()):
+            chosen = {"growth": AuxiliaryWeight()} | part | dict(zip(lists, values, strict=True))
+            moved = {f.name: chosen.pop(f.name) for f in fields(chosen["growth"]) if f.name in chosen}
+            known = {"task", "options", "kept", *inspect.signature(fit).parameters} - {"task_or_name", "progress", "keep_weights"}
+            for name in chosen:
+                _choice("grid", name, known)
+            task(_choice("task", chosen["task"], TASKS), **chosen.get("options", {}))
+            settings.append(chosen | {"growth": replace(chosen["growth"], **moved)})
+    if not settings:
+        raise ValueError(f"grid is {grid!r}; its lists take at least one value each")
+    return settings
+
+
 def published(study: str, scale: str = "paper") -> list[dict]:
     """Return the settings of a published study, arguments of `fit` each, an arm after the other.
 
     At the quick scale everything is as published but the number of trials; on the large sets also fewer points and epochs.
     """
     _choice("study", study, STUDIES), _choice("scale", scale, ("quick", "paper"))
-    settings, quick = [], scale == "quick"
-    for name, chosen in STUDIES[study]:
-        common = {"task": name, "width": 9, "seed": 0, "lr": 1e-3} | chosen
-        if quick:
-            common["trials"] = 16 if study == "float64" else 80  # three arms of 80 fit into one block
-        if "options" in common:
-            common["options"] = {"points": 4096 if quick else 32_768} | common["options"]
-            common |= {"trials": 10, "epochs": (2000,)} if quick else {}
-        readings, coupling = common.pop("readings", [None]), common.pop("coupling", 0.1)
-        for reading in readings:
-            three = arms(ControllerMask, **READINGS[reading]) if reading else arms(coupling=coupling)
-            if reading == "released":
-                del three["grown"]  # the size loss alone does not move it from its target, so it is static
-            settings += [common | {"growth": growth} for growth in three.values()]
-    return settings
+    settings = _settings(STUDIES[study])
+    if scale == "paper":
+        return settings
+    less = dict(LIVE_STUDIES.get(study, LIVE))
+    points = {"points": less.pop("points")} if "points" in less else {}
+    return [s | less | ({"options": s["options"] | points} if points else {}) for s in settings]
 
 
 @dataclass(frozen=True)
@@ -1142,8 +1179,8 @@ class Results:
     origin: str
 
 
-def study(name: str, scale: str = "paper", workers: int = 2) -> Results:
-    """Return a published study: computed here at the quick scale; at the paper scale what `data/` lacks is computed.
+def results(name: str, scale: str = "paper") -> Results:
+    """Return a published study: trained here at the quick scale; at the paper scale from `data/`, and what that lacks is computed.
 
     Parameters
     ----------
@@ -1151,8 +1188,6 @@ def study(name: str, scale: str = "paper", workers: int = 2) -> Results:
         One of `STUDIES`.
     scale : {"quick", "paper"}
         A small honest sample, trained now, or the published number of trials.
-    workers : int
-        Local processes for the paper scale, of one thread each.
 
     Raises
     ------
@@ -1162,14 +1197,50 @@ def study(name: str, scale: str = "paper", workers: int = 2) -> Results:
     settings = published(name, scale)
     if scale == "quick":
         began = time.perf_counter()
-        cells = [_live(cell, report) for cell, report in _watched(name, list(_merged(settings)))]
-        frames = _select(name, pd.concat(cells, ignore_index=True))
+        frames = _select(name, [_live(name, cell) for cell in _cells(settings, math.inf)])
         return Results(**frames, origin=f"{frames['finals']['trial'].nunique()} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
-    if not is_stored(name):
-        _compute_missing(name, _cells(settings), _whole("workers", workers))
-    about = about_stored(name)
-    origin = f"{in_thousands(max(s['trials'] for s in settings))} trials an arm from data/, made in {about['core_minutes']:.0f} core-minutes."
+    study(name)
+    origin = f"{in_thousands(settings[0]['trials'])} trials an arm from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes."
     return Results(*(stored(name, what) for what in ("finals", "history", "curves")), origin=origin)
+
+
+def study(name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: int = 2, client=None) -> pd.DataFrame:
+    """Return the finals of every setting × trial of a grid; what the store holds already is not computed again.
+
+    The work is cut into cells of about a minute, kept in `.cache/cells` as they are finished: a study that was stopped
+    goes on from there. The frame does not depend on the workers, their number or the order they finish in.
+
+    Parameters
+    ----------
+    name : str
+        What the progress bar calls it; without a grid one of `STUDIES`, which is also written to `data/`.
+    grid : mapping or sequence of mappings, optional
+        Arguments of `fit` and of its growth by name, and `options` of the task; a list of values is crossed with the other lists.
+    workers : int
+        Local processes, of one thread each.
+    client : dask.distributed.Client, optional
+        A cluster to compute on instead; its workers share this file system.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown, the grid holds what `fit` does not take, or the store cannot be written.
+    RuntimeError
+        A local worker died; finished cells stay.
+    """
+    if grid is None and is_stored(name):
+        return stored(name)
+    settings = published(name) if grid is None else _settings(grid)
+    found = _computed(name, _cells(settings), _whole("workers", workers), client)
+    frames = _select(name, [frame for frame, _ in found])
+    if grid is None:
+        about = {"study": name, "method": METHOD, "settings": [_described(s) for s in settings],
+                 "core_minutes": round(sum(minutes for _, minutes in found), 1), "torch": torch.__version__.split("+")[0],
+                 "python": platform.python_version(), "cpu": torch.backends.cpu.get_cpu_capability(), "machine": platform.machine(),
+                 "compiled": has_compiler()}
+        for what, frame in frames.items():
+            _write_parquet(frame, _path(name, what), about)
+    return with_sums(frames["finals"])
 
 
 def stored(study: str, what: str = "finals") -> pd.DataFrame:
@@ -1204,12 +1275,7 @@ def _path(study, what):
 
 def about_stored(study: str) -> dict:
     """Return the settings and the circumstances (method, torch, processor, core-minutes) that a stored study was made with."""
-    return _about_file(_path(_choice("study", study, STUDIES), "finals"))
-
-
-def _about_file(path):
-    """What `_write_parquet` noted in a file's metadata."""
-    return json.loads(pq.read_schema(path).metadata[b"growlib"])
+    return json.loads(pq.read_schema(_path(_choice("study", study, STUDIES), "finals")).metadata[b"growlib"])
 
 
 def _described(settings):
@@ -1219,76 +1285,96 @@ def _described(settings):
 
 def is_stored(study: str) -> bool:
     """Return whether `data/` holds the whole study, with the settings and the method of this program."""
-    paths = [_path(study, what) for what in ("finals", "history", "curves")]
-    if not all(path.exists() for path in paths):
+    settings = [_described(s) for s in published(study)]
+    if not all(_path(study, what).exists() for what in ("finals", "history", "curves")):
         return False
     about = about_stored(study)
-    return about["method"] == METHOD and about["settings"] == [_described(s) for s in published(study)]
+    return about["method"] == METHOD and about["settings"] == settings
 
 
-def _cells(settings):
-    """The pieces of a study: every setting, some trials at a time."""
-    def most(s):
-        return LARGE_CELL_TRIALS if task(s["task"]).large else CELL_TRIALS
-
-    return [s | {"trials": range(first, min(first + most(s), s["trials"]))} for s in settings for first in range(0, s["trials"], most(s))]
-
-
-def _merged(settings):
-    """The settings with those that differ in their growth alone made one, to be trained together."""
-    alike = {}
+def _networks(settings):
+    """The networks of settings that can train side by side: what they share, and a frame with a row a network of what may vary."""
+    groups = {}
     for s in settings:
-        growth = type(s["growth"]).__name__, s["growth"].mask, s["growth"].learns_from
-        alike.setdefault(json.dumps(_plain(s | {"growth": growth})), []).append(s)
-    for group in alike.values():
-        growth, trials = together([s["growth"] for s in group], group[0]["trials"])
-        yield group[0] | {"growth": growth, "trials": trials}
+        trials = _trials(s.get("trials", 64))
+        values = {name: np.atleast_1d(getattr(s["growth"], name)) for name in VARIED}
+        values |= {name: np.atleast_1d(s[name]) for name in ("lr", "data_seed") if s.get(name) is not None}
+        count = max(map(len, values.values()))
+        shared = {name: value for name, value in s.items() if name not in ("trials", *values)}
+        shared["growth"] = replace(s["growth"], **{f.name: f.default for f in fields(s["growth"]) if f.name in VARIED})
+        rows = {name: np.repeat(np.broadcast_to(v, count), len(trials)) for name, v in values.items()}
+        key = json.dumps([_described(shared), list(rows)], sort_keys=True)
+        groups.setdefault(key, (shared, []))[1].append(pd.DataFrame(rows | {"trials": np.tile(trials, count)}))
+    return [(shared, pd.concat(rows, ignore_index=True)) for shared, rows in groups.values()]
+
+
+def _cells(settings, seconds=None):
+    """The pieces of a study, arguments of `fit` each, of about `seconds` of work on one core."""
+    cells = []
+    for shared, networks in _networks(settings):
+        most = (seconds or CELL_SECONDS) / _seconds(shared)
+        most = len(networks) if most > len(networks) else max(1, int(most)) if most < BLOCK else int(most) // BLOCK * BLOCK
+        for first in range(0, len(networks), most):
+            part = {name: column.tolist() for name, column in networks[first : first + most].items()}
+            part |= {name: values[0] for name, values in part.items() if name != "trials" and len(set(values)) == 1}
+            growth = replace(shared["growth"], **{name: part.pop(name) for name in VARIED})
+            cells.append(shared | part | {"growth": growth})
+    return cells
+
+
+def _seconds(setting):
+    """What a network of this setting takes one core, roughly."""
+    what, widths = task(setting["task"], **setting.get("options", {})), _widths(setting.get("width", 9))
+    return np.max(setting.get("epochs", 4000)) * what.train_points * _flops(what, widths) * sum(widths) / CORE_FLOPS
 
 
 def _compute(cell, report=None):
     """Train one cell and return what is kept of it as one frame, its parts named in the column `what`."""
-    arguments = {name: value for name, value in cell.items() if name not in ("task", "options", "growth")}
+    arguments = {name: value for name, value in cell.items() if name not in ("task", "options", "growth", "kept")}
     run = fit(task(cell["task"], **cell.get("options", {})), cell["growth"], progress=report, **arguments)
-    history = run.history[run.history["trial"] < KEPT_TRIALS]
-    curves = [_on_a_grid(run)] + ([run.confusion().assign(kind="confusion")] if run.task.classes else [])
+    kept = cell.get("kept", KEPT_TRIALS)
+    curves = [_on_a_grid(run, kept)] + ([run.confusion().assign(kind="confusion")] if run.task.classes else [])
     curves = pd.concat(curves).assign(epochs=run.finals["epochs"].max())
-    parts = {"finals": run.finals, "history": history, "curves": curves}
+    parts = {"finals": run.finals, "history": run.history[run.history["trial"] < kept], "curves": curves}
     return pd.concat([frame.assign(what=what) for what, frame in parts.items()], ignore_index=True)
 
 
-def _on_a_grid(run):
+def _on_a_grid(run, kept):
     """The predictions of a run's first trials on a line, or the classes that they find on a plane."""
     line = np.linspace(-1, 1, 201)
     grid = {"x": line} if run.task.inputs == 1 else dict(zip(("x", "x2"), (a.ravel() for a in np.meshgrid(line[::2], line[::2])), strict=True))
-    drawn = np.flatnonzero(run.networks["trial"] < (DRAWN_TRIALS if run.task.inputs == 1 else MAPPED_TRIALS))
+    drawn = np.flatnonzero(run.networks["trial"] < min(kept, DRAWN_TRIALS if run.task.inputs == 1 else MAPPED_TRIALS))
     found = run.predict(np.stack(list(grid.values()), 1))[drawn]
     found = found.argmax(-1) if run.task.loss == "softmax" else found[:, :, 0]
     return run.networks.iloc[np.repeat(drawn, found.shape[1])].assign(
         kind="prediction", prediction=found.ravel(), **{name: np.tile(values, len(drawn)) for name, values in grid.items()})
 
 
-def _live(cell, report, seen={}):  # noqa: B006
+def _live(label, cell, seen={}):  # noqa: B006
     """`_compute`, once in a process: Figure 4 reads three targets off Figure 3's runs."""
     key = _cell_path(cell)
     if key not in seen:
-        seen[key] = _compute(cell, report)
+        with _progress(label) as report:
+            seen[key] = _compute(cell, report)
     return seen[key]
 
 
-def _select(study, frame):
-    """The three frames of a study from the frame of its cells."""
+def _select(study, frames):
+    """The three frames of a study from the frames of its cells, in an order that does not depend on how it was cut."""
+    frame = pd.concat(frames, ignore_index=True)
     ends = {"figure-3": [40_000], "figure-4": [20_000]}.get(study, frame["epochs"].dropna().unique())
     frames = {what: _typed(part.drop(columns="what").dropna(axis=1, how="all")) for what, part in frame.groupby("what")}
-    for what, epoch in (("finals", "epochs"), ("history", "epoch"), ("curves", "epochs")):
-        kept = frames[what][epoch].isin(ends) if what == "finals" else frames[what][epoch] <= max(ends)
-        frames[what] = frames[what][kept].reset_index(drop=True)
+    for what, order in (("finals", ["epochs"]), ("history", ["epoch"]), ("curves", ["kind", "true_class", "predicted_class"])):
+        frame = frames[what].sort_values([name for name in order if name in frames[what]], kind="stable")
+        kept = frame[order[0]].isin(ends) if what == "finals" else frame["epoch" if what == "history" else "epochs"] <= max(ends)
+        frames[what] = frame[kept].reset_index(drop=True)
     return frames
 
 
 def _typed(frame):
     """The frame with counts and truth values as such again, which a column with gaps cannot hold."""
-    kinds = dict.fromkeys(COUNTS, "int32") | {"diverged": "bool"}
-    return frame.astype({name: kind for name, kind in kinds.items() if name in frame and frame[name].notna().all()})
+    counts = [name for name in COUNTS if name in frame and frame[name].notna().all() and pd.api.types.is_numeric_dtype(frame[name])]
+    return frame.astype(dict.fromkeys(counts, "int32") | ({"diverged": "bool"} if "diverged" in frame else {}))
 
 
 def _cell_path(cell):
@@ -1297,53 +1383,67 @@ def _cell_path(cell):
     return HOME / ".cache" / "cells" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.parquet"
 
 
-def _work(cell):
-    """Compute a cell and put it into the cache (a worker process runs this)."""
-    began = time.perf_counter()
-    frame = _compute(cell).drop(columns=SUMS)
-    _write_parquet(frame, _cell_path(cell), {"core_minutes": (time.perf_counter() - began) / 60})
+def _work(cell, path):
+    """Compute a cell and put it into the store at `path` (a worker runs this, one cell at a time)."""
+    with _ONE_CELL:
+        torch.set_num_threads(1)
+        began = time.perf_counter()
+        frame = _compute(cell).drop(columns=SUMS)
+        _write_parquet(frame, path, {"cell": path.stem, "core_minutes": (time.perf_counter() - began) / 60})
 
 
-def _quiet_worker():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the workers
-    torch.set_num_threads(1)
+def _prepare_worker():
+    """Leave Ctrl-C to the parent, which ends its workers, and end with it if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
 
 
-def _compute_missing(study, cells, workers):
-    """Compute the cells that the cache lacks in `workers` processes, then write the study to `data/`."""
-    lacking = [cell for cell in cells if not _readable(_cell_path(cell))]
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet_worker) as pool:
-        futures = [pool.submit(_work, cell) for cell in lacking]
+def _computed(name, cells, workers, client):
+    """The frame and the core-minutes of every cell; those that the store lacks are computed first."""
+    found = [_cached(_cell_path(cell)) for cell in cells]
+    lacking = [i for i, frame in enumerate(found) if frame is None]
+    if not lacking:
+        return found
+    with _replacing(_cell_path(cells[0]).with_name("probe")) as probe:  # says at once where the store cannot be written
+        probe.touch()
+    pool = client.get_executor(pure=False, retries=2) if client else ProcessPoolExecutor(
+        min(workers, len(lacking)), mp_context=get_context("spawn"), initializer=_prepare_worker)
+    with pool, _progress(name) as report:
+        futures = {pool.submit(_work, cells[i], _cell_path(cells[i])): _seconds(cells[i]) * len(cells[i]["trials"]) for i in lacking}
         try:
-            for future, _ in zip(as_completed(futures), _watched(study, lacking), strict=True):
+            done = 0
+            for future in as_completed(futures):
                 future.result()
-        except BaseException:
+                done += futures[future]
+                report(done / sum(futures.values()))
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in list(pool._processes.values()):
+            for process in list((getattr(pool, "_processes", None) or {}).values()):
                 process.terminate()
+            if isinstance(error, BrokenProcessPool):
+                raise RuntimeError(f"a worker of study {name!r} died, perhaps for want of memory; what it had finished stays in the store") from None
             raise
-    paths = [_cell_path(cell) for cell in cells]
-    frames = _select(study, pd.concat(map(pd.read_parquet, paths), ignore_index=True))
-    minutes = sum(_about_file(path)["core_minutes"] for path in paths)
-    about = {"study": study, "method": METHOD, "settings": [_described(s) for s in published(study)],
-             "core_minutes": round(minutes, 1), "torch": torch.__version__.split("+")[0], "python": platform.python_version(),
-             "cpu": torch.backends.cpu.get_cpu_capability(), "machine": platform.machine(), "compiled": has_compiler()}
-    for what, frame in frames.items():
-        _write_parquet(frame, _path(study, what), about)
+    for i in lacking:
+        found[i] = _cached(_cell_path(cells[i]))
+        if found[i] is None:
+            raise ValueError(f"client computed a cell that {_cell_path(cells[i]).parent} does not show; it takes workers that share this file system")
+    return found
 
 
-def _readable(path):
-    """Whether the cache holds this cell whole; a damaged one is set aside with a warning."""
+def _cached(path):
+    """A cell's frame and core-minutes, None where the store has none; what is not this cell whole is set aside with a warning."""
     try:
-        pq.read_metadata(path)
+        table = pq.read_table(path, page_checksum_verification=True)
+        about = json.loads((table.schema.metadata or {}).get(b"growlib", "{}"))
+        if about.get("cell") != path.stem:
+            raise ValueError("it is not this cell's")
     except FileNotFoundError:
-        return False
-    except (pa.ArrowException, OSError) as error:
-        aside = path.with_suffix(".damaged")
+        return None
+    except (pa.ArrowException, OSError, ValueError) as error:
         warnings.warn(f"{path.name} in the cache cannot be read ({error}); it is set aside and computed again", stacklevel=2)
-        os.replace(path, aside)
-        return False
-    return True
+        os.replace(path, path.with_suffix(".damaged"))
+        return None
+    return table.to_pandas(), about["core_minutes"]
 
 
 def _write_parquet(frame, path, about):
@@ -1352,15 +1452,16 @@ def _write_parquet(frame, path, about):
     kinds |= {name: "int32" for name in frame.select_dtypes("integer")}
     table = pa.Table.from_pandas(frame.astype(kinds), preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"growlib": json.dumps(about).encode()})
-    with _replacing(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", compression_level=9)
+    with _replacing(path) as temporary, open(temporary, "wb") as file:
+        pq.write_table(table, file, compression="zstd", compression_level=9, write_page_checksum=True)
+        file.flush(), os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
 def _replacing(path, name="path"):
     """A temporary name in the folder of `path` that takes its place when the block ends well; `name` is the argument to blame."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -1373,23 +1474,22 @@ def _replacing(path, name="path"):
             temporary.unlink()
 
 
-def _watched(label, pieces):
-    """Yield the pieces, each with a function that takes its fraction done, while a bar tells what is left.
+@contextlib.contextmanager
+def _progress(label):
+    """A function that takes the fraction done, 0 ... 1, while a bar tells what is left.
 
     Headless, with GROWLIB_PROGRESS naming a file, the fraction and the seconds left are written there instead.
     """
-    told, began, total = os.environ.get("GROWLIB_PROGRESS"), time.monotonic(), max(len(pieces), 1)
-    with tqdm(total=100, desc=label, leave=False, disable=bool(told), bar_format="{desc} {bar} {n:.0f} % {remaining} left") as bar:
-        def report(fraction, done=0):
-            share = (done + fraction) / total
+    told, began = os.environ.get("GROWLIB_PROGRESS"), time.monotonic()
+    with tqdm(total=100, desc=label, leave=False, smoothing=0, disable=bool(told),
+              bar_format="{desc} {bar} {n:.0f} % {remaining} left") as bar:
+        def report(share):
             bar.update(100 * share - bar.n)
             if told and share:
                 left = (time.monotonic() - began) * (1 - share) / share
                 Path(told).write_text(f"{label} {share:.0%}, {left:.0f} s left")
 
-        for i, piece in enumerate(pieces):
-            yield piece, functools.partial(report, done=i)
-            report(1, done=i)
+        yield report
 
 
 # --------------------------------------------------------------------------------------- statistics

@@ -316,7 +316,7 @@ def test_bad_growth(field, value):
     (lambda: growlib.task("cubic-1", points=8, test_points=8), "test_points is 8; it takes less than points"),
     (lambda: growlib.task("cubic-1", points=0), "points is 0"),
     (lambda: growlib.study("figure-9"), "study is 'figure-9'"),
-    (lambda: growlib.study("figure-2", scale="large"), "scale is 'large'; it takes one of quick, paper"),
+    (lambda: growlib.results("figure-2", scale="large"), "scale is 'large'; it takes one of quick, paper"),
     (lambda: growlib.stored("figure-2", "everything"), "what is 'everything'"),
     (lambda: growlib.compare(pd.DataFrame(), against="nothing"), "against is 'nothing'"),
     (lambda: growlib.save_figure(growlib.new_figure()[0], "x", "huge"), "scale is 'huge'"),

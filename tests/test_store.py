@@ -21,7 +21,7 @@ def home(tmp_path, monkeypatch):
     """An empty project whose published study is tiny and is computed in this process."""
     monkeypatch.setattr(growlib, "HOME", tmp_path)
     monkeypatch.setattr(growlib, "published", lambda study, scale="paper": TINY)
-    monkeypatch.setattr(growlib, "CELL_TRIALS", 4)
+    monkeypatch.setattr(growlib, "CELL_SECONDS", 4.5 * growlib._seconds(TINY[0]))  # four networks a cell
     monkeypatch.setattr(growlib, "ProcessPoolExecutor", Here)
     return tmp_path
 
@@ -40,12 +40,12 @@ class Here:
     def __exit__(self, *_):
         return False
 
-    def submit(self, work, cell):
+    def submit(self, work, cell, path):
         from concurrent.futures import Future
 
         future = Future()
         try:
-            future.set_result(work(cell))
+            future.set_result(work(cell, path))
             Here.done += 1
         except Exception as error:
             future.set_exception(error)
@@ -57,17 +57,17 @@ class Here:
 
 def test_a_study_is_computed_once_and_then_read(home):
     Here.done = 0
-    first = growlib.study("figure-5")
-    assert Here.done == 6  # three arms, two cells each
+    first = growlib.results("figure-5")
+    assert Here.done == 5  # three arms of six networks, four a cell
     assert growlib.is_stored("figure-5")
-    again = growlib.study("figure-5")
-    assert Here.done == 6
+    again = growlib.results("figure-5")
+    assert Here.done == 5
     pd.testing.assert_frame_equal(first.finals, again.finals)
     assert "data/" in again.origin and sorted(first.finals["trial"].unique()) == list(range(6))
 
 
 def test_the_stored_study_is_the_fit(home):
-    stored = growlib.study("figure-5").finals
+    stored = growlib.study("figure-5")
     whole = pd.concat([growlib.fit(s["task"], s["growth"], **{k: v for k, v in s.items() if k not in ("task", "growth")}).finals for s in TINY])
     for name in ("test_task_loss", "size", "test_loss"):
         np.testing.assert_allclose(stored[name].to_numpy(), whole[name].to_numpy().astype("float32"), rtol=2e-7)
@@ -78,10 +78,10 @@ def test_finished_cells_outlive_an_interruption(home, monkeypatch):
     Here.done = 0
     work = growlib._work
 
-    def interrupted(cell):
+    def interrupted(cell, path):
         if Here.done == 3:
             raise KeyboardInterrupt
-        return work(cell)
+        return work(cell, path)
 
     monkeypatch.setattr(growlib, "_work", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -89,20 +89,7 @@ def test_finished_cells_outlive_an_interruption(home, monkeypatch):
     assert not growlib.is_stored("figure-5") and len(list((home / ".cache/cells").glob("*.parquet"))) == 3
     monkeypatch.setattr(growlib, "_work", work)
     growlib.study("figure-5")
-    assert Here.done == 6  # three before, three after
-
-
-def test_a_damaged_cell_is_set_aside_and_computed_again(home):
-    growlib.study("figure-5")
-    whole = growlib.stored("figure-5").drop(columns="seconds")
-    cell = sorted((home / ".cache/cells").glob("*.parquet"))[0]
-    cell.write_bytes(cell.read_bytes()[:100])
-    growlib._path("figure-5", "finals").unlink()
-    Here.done = 0
-    with pytest.warns(UserWarning, match=f"{cell.name} in the cache cannot be read"):
-        growlib.study("figure-5")
-    assert Here.done == 1 and cell.with_suffix(".damaged").exists()
-    pd.testing.assert_frame_equal(growlib.stored("figure-5").drop(columns="seconds"), whole)
+    assert Here.done == 5  # three before, two after
 
 
 def test_another_method_or_setting_is_another_cell(home, monkeypatch):
@@ -128,13 +115,13 @@ def test_parquet_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def _real_study():
-    growlib.CELL_TRIALS = 4
+    growlib.CELL_SECONDS = 4.5 * growlib._seconds(TINY[0])
     growlib.published = lambda study, scale="paper": TINY
     growlib.study("figure-5", workers=2)
 
 
 def test_worker_processes_give_the_same_frame(tmp_path, monkeypatch, home):
-    here = growlib.study("figure-5").finals.drop(columns="seconds")
+    here = growlib.study("figure-5").drop(columns="seconds")
     monkeypatch.undo()
     monkeypatch.setenv("GROWLIB_HOME", str(tmp_path / "other"))
     process = multiprocessing.get_context("spawn").Process(target=_real_study)
@@ -224,7 +211,7 @@ def test_the_committed_comparisons_are_those_of_the_data():
 
 
 def test_mirrored_histogram_shows_every_trial():
-    finals = growlib.study("figure-2").finals
+    finals = growlib.stored("figure-2")
     _, axes = growlib.new_figure()
     growlib.plot_mirrored(finals, axes[0, 0])
     above, below = (patch.get_data().values for patch in axes[0, 0].patches)

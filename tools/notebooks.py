@@ -256,7 +256,7 @@ def studies(say) -> None:
     for name in growlib.STUDIES:
         known = growlib.is_stored(name)
         computed += not known
-        results = growlib.study(name)
+        results = growlib.results(name)
         say(f"{name}: {'already there, ' if known else ''}{results.origin}")
     if not computed:
         say("data/ holds every study: nothing to compute.")

@@ -101,7 +101,7 @@ def plain_loop(width: int, epochs: int) -> float:
 def large_sets() -> list[tuple[str, str]]:
     """Milliseconds an epoch and network on 26 214 points, ten seeds in two processes of one thread, beside the plain loop."""
     rows = []
-    with get_context("spawn").Pool(2, growlib._quiet_worker) as pool:
+    with get_context("spawn").Pool(2, growlib._prepare_worker) as pool:
         for width, epochs in ((10, 400), (64, 100), (256, 40)):
             pool.starmap(train_large, [(width, 1)] * 2, chunksize=1)  # compile
             ours, plain = [], []
