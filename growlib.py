@@ -41,6 +41,7 @@ import secrets
 import signal
 import threading
 import time
+import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -56,9 +57,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import seaborn as sns
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 from PIL import Image
 from scipy import optimize, special, stats
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -68,7 +67,8 @@ METHOD = 1  # raised by hand whenever stored results would come out differently
 ARMS = ("growing", "grown", "static")
 STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")  # each trial's independent random streams
 BLOCK = 256  # trials trained side by side, in large ensembles on each thread: what fits a core's cache
-MANY_POINTS, CHUNK = 1000, 80_000  # from so many training points on, one trial at a time, and so many activations at a time
+MANY_POINTS = 1000  # from so many training points on, trials train one at a time,
+CHUNK, CHUNK_POINTS = 80_000, 320  # on so many activations at a time, but no fewer points
 FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
 TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
 
@@ -77,15 +77,20 @@ TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
 
 def _number(name, value, low=-math.inf, above=False):
     """Return `value` as float64, a scalar or one value a trial, or say what is wrong with the argument `name`."""
-    try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        array = np.array(np.nan)
+    array = _floats(value)
     fine = np.isfinite(array) & ((array > low) if above else (array >= low))
     if array.ndim > 1 or array.size == 0 or not fine.all():
         bound = "" if low == -math.inf else f" {'above' if above else 'of at least'} {low:g}"
         raise ValueError(f"{name} is {value!r}; it takes a finite number{bound}, or one for each trial")
     return array
+
+
+def _floats(value):
+    """The value as an array of float64, NaN where it is no numbers."""
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        return np.array(np.nan)
 
 
 def _whole(name, value, low=1):
@@ -214,14 +219,13 @@ def _unit(values):
     return 2 * (values - values.min()) / (values.max() - values.min()) - 1
 
 
-def _split(generator, x, y):
-    """The points in random order, of which the first will train."""
-    order = generator.permutation(len(y))
-    return x[:, order], y[order]
+def _large(name, draw, points, **options):
+    """A task on a large set in random order, of which a fifth tests."""
+    def sample(generator, points):
+        x, y = draw(generator, points)
+        order = generator.permutation(len(y))
+        return x[:, order], y[order]
 
-
-def _large(name, sample, points, **options):
-    """A task on a large set, of which a fifth tests."""
     points = _whole("points", points, 10)
     return Task(name, sample, points=points, test_points=points - int(0.8 * points), **options)
 
@@ -229,11 +233,11 @@ def _large(name, sample, points, **options):
 def _bessel_grid(points=32_768):
     target = _bessel([0, 1, 2], -2 * math.pi, 2 * math.pi)
 
-    def sample(generator, points):
+    def draw(_, points):
         x = np.linspace(-1, 1, points)
-        return _split(generator, x[None], _unit(target(x)))
+        return x[None], _unit(target(x))
 
-    return _large("bessel-grid", sample, points, target=target)
+    return _large("bessel-grid", draw, points, target=target)
 
 
 def _gaussian_mixture(points=32_768, noise=0.1):
@@ -243,26 +247,26 @@ def _gaussian_mixture(points=32_768, noise=0.1):
     def bumps(t):
         return sum(a * np.exp(-((t - mu) ** 2) / (2 * sd**2)) for mu, sd, a in ((-2, 0.5, 1), (0, 0.8, 1.5), (2, 0.3, 0.8)))
 
-    def sample(generator, points):
+    def draw(generator, points):
         x = np.linspace(-1, 1, points)
-        return _split(generator, x[None], _unit(bumps(4 * x) + noise * generator.standard_normal(points)))
+        return x[None], _unit(bumps(4 * x) + noise * generator.standard_normal(points))
 
-    return _large("gaussian-mixture", sample, points)
+    return _large("gaussian-mixture", draw, points)
 
 
 def _spirals(points=32_768, classes=5):
     """As many arms as classes: radius even on [0, 5], angle even on [4k, 4(k+1)] rad with normal noise of sd 0.2."""
     classes = _whole("classes", classes, 2)
 
-    def sample(generator, points):
+    def draw(generator, points):
         each = points // classes
         radius = np.tile(np.linspace(0, 5, each), classes)
         angle = np.concatenate([np.linspace(4 * k, 4 * (k + 1), each) for k in range(classes)])
         angle = angle + 0.2 * generator.standard_normal(len(angle))
         x = np.stack([_unit(radius * np.sin(angle)), _unit(radius * np.cos(angle))])
-        return _split(generator, x, np.repeat(np.arange(float(classes)), each))
+        return x, np.repeat(np.arange(float(classes)), each)
 
-    return _large("spirals", sample, _whole("points", points, 10 * classes) // classes * classes, loss="softmax", inputs=2, outputs=classes)
+    return _large("spirals", draw, _whole("points", points, 10 * classes) // classes * classes, loss="softmax", inputs=2, outputs=classes)
 
 
 TASKS: dict[str, Callable[..., Task]] = {  # the paper's targets: on few random points, then on large sets
@@ -302,9 +306,8 @@ def task(name: str | Task, **options) -> Task:
         return replace(name, **options, options=name.options | options)
     make = TASKS[_choice("task", name, TASKS)]
     known = ("points", "test_points") if isinstance(make, functools.partial) else tuple(inspect.signature(make).parameters)
-    unknown = set(options) - set(known)
-    if unknown:
-        raise ValueError(f"{sorted(unknown)[0]} is no option of task {name}; it takes {', '.join(known)}")
+    for option in options:
+        _choice(f"option of task {name}", option, known)
     return replace(make(**options), options=options)
 
 
@@ -441,11 +444,10 @@ def together(growths: Iterable[Growth], trials: int) -> tuple[Growth, list[int]]
 
     So several arms of `trials` networks train in one ensemble: the same to the bit as one after the other, and faster.
     """
-    growths = list(growths)
-    values = {f.name: np.repeat([getattr(growth, f.name) for growth in growths], _whole("trials", trials)) for f in fields(Growth)}
-    if len({(type(growth), growth.mask, growth.learns_from) for growth in growths}) > 1:
+    (shared, networks), *others = _networks([{"growth": growth, "trials": trials} for growth in growths])
+    if others:
         raise ValueError("growths differ in their method, mask or learns_from; together takes those that differ in values only")
-    return replace(growths[0], **values), list(range(trials)) * len(growths)
+    return replace(shared["growth"], **{name: networks[name].to_numpy() for name in VARIED}), networks["trials"].tolist()
 
 
 # ------------------------------------------------------------------------------------------ network
@@ -678,12 +680,10 @@ def has_compiler() -> bool:
     """Return whether torch.compile finds a C++ compiler; warn once where it finds none."""
     from torch._inductor.cpp_builder import get_cpp_compiler
 
-    try:
-        get_cpp_compiler()
-    except Exception:  # the class of this error is private to torch
-        warnings.warn("no C++ compiler was found, so training runs without compiling, many times slower", stacklevel=2)
-        return False
-    return True
+    with contextlib.suppress(Exception):  # the class of this error is private to torch
+        return bool(get_cpp_compiler())
+    warnings.warn("no C++ compiler was found, so training runs without compiling, many times slower", stacklevel=2)
+    return False
 
 
 @dataclass(repr=False)
@@ -737,11 +737,7 @@ class Run:
         A regression gives ŷ, a classification the probability of class 1, or of every class where there are more than two.
         With one input x may be (points,).
         """
-        theta, inputs = self.theta(epoch), self.task.inputs
-        try:
-            points = np.asarray(x, dtype=float)
-        except (TypeError, ValueError):
-            points = np.array(np.nan)
+        theta, inputs, points = self.theta(epoch), self.task.inputs, _floats(x)
         points = np.atleast_1d(points)[:, None] if inputs == 1 and points.ndim < 2 else np.atleast_2d(points)
         if points.shape[1:] != (inputs,) or not points.size or not np.isfinite(points).all():
             raise ValueError(f"x is {x!r}; it takes finite numbers, (points, {inputs}){' or (points,)' if inputs == 1 else ''}")
@@ -935,7 +931,7 @@ def _tensors(task, growth, settings, numbers, padded):
 def _chunks(x, y, task, width):
     """The training points as (x, y, share of a point) in equal pieces, the last one filled up with points that do not count."""
     points = task.train_points
-    size = points if not task.large else 16 * math.ceil(points / math.ceil(points * width / CHUNK) / 16)
+    size = points if not task.large else 16 * math.ceil(points / math.ceil(points / max(CHUNK / width, CHUNK_POINTS)) / 16)
     pieces = []
     for first in range(0, points, size):
         here = np.minimum(np.arange(first, first + size), points - 1)
@@ -975,7 +971,7 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
                                              *_fresh(state[0], growth, task, settings, padded)).cpu().numpy()})
         if progress is not None:
             progress(epoch / ends[-1])
-    cut = [pd.DataFrame(r).iloc[: len(where)] for r in records], [pd.DataFrame(f).iloc[: len(where)] for f in finals]
+    cut = [pd.DataFrame(r).iloc[: len(where)] for r in records], [pd.DataFrame(f).drop(columns="gate").iloc[: len(where)] for f in finals]
     about = _about(task, given, settings, where, numbers)
     history, finals = (pd.concat(frames, ignore_index=True) for frames in cut)
     return _framed(finals, about), _framed(history, about), state[0][:, : len(where)].cpu().numpy(), snapshots
@@ -1077,7 +1073,9 @@ def _framed(frame, about):
 
 
 def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with train_loss and test_loss, each the task loss and the size loss together, as published."""
+    """Return the frame with size_loss, where it is left to be derived, and train_loss and test_loss, the task loss with it, as published."""
+    if "size_loss" not in frame:
+        frame = frame.assign(size_loss=frame["coupling"] * (frame["size"].astype(float) - frame["target"]) ** 2)
     return frame.assign(**{f"{part}_loss": frame[f"{part}_task_loss"] + frame["size_loss"] for part in ("train", "test")})
 
 
@@ -1087,7 +1085,6 @@ HOME = Path(os.environ.get("GROWLIB_HOME") or Path(__file__).resolve().parent)  
 _ONE_CELL = threading.Lock()  # a process computes one cell at a time
 CELL_SECONDS, CORE_FLOPS = 60, 8e9  # work in one piece of a study, by what a core does in a second, roughly
 KEPT_TRIALS, DRAWN_TRIALS, MAPPED_TRIALS = 200, 20, 3  # trials whose history, fit on a line, and classes on a plane a study keeps
-SUMS = ["train_loss", "test_loss"]  # derived on loading, never stored
 CHOSEN = ("start", "target", "coupling", "lr")  # kept in float64, so that they can be looked up
 COUNTS = ("trial", "width", "points", "test_points", "classes", "seed", "data_seed", "active_width", "epoch", "epochs",
           "true_class", "predicted_class", "count")
@@ -1101,72 +1098,54 @@ def arms(method: type[Growth] = AuxiliaryWeight, **choices) -> dict[str, Growth]
 
 
 READINGS = {"released": {"mask": "shared", "learns_from": "size"}, "described": {"mask": "neuron", "learns_from": "loss"}}
-RELEASED, DESCRIBED = (list(arms(ControllerMask, **reading).values()) for reading in READINGS.values())
-del RELEASED[1]  # the size loss alone does not move it from its target, so it is static
-COUPLINGS = 10 ** (np.arange(-200, 201) / 100)  # Figures 6 and 7
-AUXILIARY = {"width": 9, "seed": 0, "lr": 1e-3, "trials": 10_000, "growth": list(arms().values())}
-CONTROLLER = {"width": 10, "seed": 0, "lr": 1e-3, "optimizer": "adam", "epochs": (5000,), "log_every": 100}
-SHARED = AUXILIARY | {"task": ["bessel-sum", "cubic-1", "quadratic-1"], "epochs": (20_000, 40_000), "log_every": 800}
-SCALING = CONTROLLER | {"growth": RELEASED, "trials": 10, "log_every": 250, "kept": 10}
-WIDTHS, FEW, MANY = [2**k for k in range(2, 11)], 4096, 32_768
-STUDIES = {  # grids as `study` takes them
-    "figure-2": [AUXILIARY | {"task": "bessel-j0", "trials": 200, "epochs": (40_000,), "log_every": 400, "data_seed": 0}],
-    "figure-3": [SHARED],  # Figure 4 reads these off Figure 3's runs
-    "figure-4": [SHARED, AUXILIARY | {"task": ["cubic-2", "quadratic-2"], "epochs": (20_000,), "log_every": 400}],
-    "figure-5": [AUXILIARY | {"task": "square-wave", "epochs": (10_000,), "log_every": 200, "lr": 0.08,
-                              "growth": list(arms(coupling=0.01).values())}],
-    "bessel": [CONTROLLER | {"task": "bessel-grid", "trials": 100, "growth": RELEASED + DESCRIBED, "options": {"points": MANY}}],
-    "gaussian": [CONTROLLER | {"task": "gaussian-mixture", "trials": 20, "growth": RELEASED,
-                               "options": [{"points": MANY, "noise": noise} for noise in (0.01, 0.1, 0.5)]}],
-    "spirals": [CONTROLLER | {"task": "spirals", "trials": 100, "growth": RELEASED + DESCRIBED, "options": {"points": MANY, "classes": 5}}],
-    "coupling": [AUXILIARY | {"task": "bessel-j0", "trials": 200, "epochs": tuple(round(10 ** (e / 4)) for e in range(12, 19)), "log_every": 1000,
-                              "growth": list(arms(coupling=COUPLINGS).values())[:2], "data_seed": range(401), "kept": 1}],
-    "scaling": [SCALING | {"task": "bessel-grid", "width": WIDTHS, "lr": 3e-4, "options": {"points": MANY}},
-                *(SCALING | {"task": "spirals", "width": WIDTHS, "lr": 3e-4, "options": {"points": FEW, "classes": k}} for k in (9, 5)),
-                SCALING | {"task": "bessel-grid", "width": WIDTHS, "lr": [3e-4, 1e-3, 3e-3, 1e-2], "options": {"points": FEW}},
-                *(SCALING | {"task": "spirals", "width": WIDTHS[:7], "lr": 1e-3, "options": {"points": FEW, "classes": k}} for k in (9, 5, 7, 3)),
-                *(SCALING | {"task": "spirals", "width": WIDTHS, "lr": 3e-4, "options": {"points": FEW, "classes": k}} for k in (3, 7)),
-                SCALING | {"task": "spirals", "width": [4, 64, 256], "lr": 3e-4, "options": {"points": MANY, "classes": 5}}],
-}
-STUDIES["float64"] = [part | {"trials": 1000, "dtype": "float64", "log_every": part["epochs"][-1] // 10}
-                      for study in ("figure-2", "figure-4", "figure-5") for part in STUDIES[study]]
-LIVE = {"trials": 80}  # what the quick scale changes: three arms of 80 fit into one block
-LIVE_STUDIES = {"float64": {"trials": 16}, "coupling": {"trials": 40},
-                **{name: {"trials": 10, "epochs": (2000,), "points": FEW} for name in ("bessel", "gaussian", "spirals")}}
+_TABLE = Path(__file__).parent / "data" / "studies.toml"  # the settings of every study; how to read it stands at its head
+STUDIES = tomllib.loads(_TABLE.read_text()) if _TABLE.exists() else {}
 
 
 def _settings(grid):
-    """The settings of a grid, arguments of `fit` each: a list is crossed with the others, a growth's argument goes to the growth."""
+    """The settings of a grid, arguments of `fit` each: a list is crossed with the others."""
     settings, parts = [], [grid] if isinstance(grid, Mapping) else grid
     if not parts or isinstance(parts, str) or not all(isinstance(part, Mapping) and "task" in part for part in parts):
         raise ValueError(f"grid is {grid!r}; it takes a mapping that names a task and other arguments of fit, or several")
     for part in parts:
-        lists = {name: part[name] for name in sorted(part, key="growth".__eq__) if isinstance(part[name], list)}
-        for values in itertools.product(*lists.values()):
-            chosen = {"growth": AuxiliaryWeight()} | part | dict(zip(lists, values, strict=True))
-            moved = {f.name: chosen.pop(f.name) for f in fields(chosen["growth"]) if f.name in chosen}
-            known = {"task", "options", "kept", *inspect.signature(fit).parameters} - {"task_or_name", "progress", "keep_weights"}
-            for name in chosen:
-                _choice("grid", name, known)
-            task(_choice("task", chosen["task"], TASKS), **chosen.get("options", {}))
-            settings.append(chosen | {"growth": replace(chosen["growth"], **moved)})
+        lists = {name: value for name, value in part.items() if isinstance(value, list)}
+        settings += [_setting(part | dict(zip(lists, values, strict=True))) for values in itertools.product(*lists.values())]
     if not settings:
         raise ValueError(f"grid is {grid!r}; its lists take at least one value each")
     return settings
 
 
+def _setting(chosen):
+    """One setting of a grid: what its names belong to, task, growth or `fit`, gets it."""
+    chosen = {name: _spread(value) if isinstance(value, Mapping) else value for name, value in chosen.items()}
+    reading = READINGS[_choice("reading", chosen.pop("reading"), READINGS)] if "reading" in chosen else {}
+    method = METHODS[_choice("method", chosen.pop("method", "ControllerMask" if reading else "AuxiliaryWeight"), METHODS)]
+    growth, arm = chosen.pop("growth", None), _choice("arm", chosen.pop("arm", "growing"), ARMS)
+    moved = reading | {f.name: chosen.pop(f.name) for f in fields(growth or method) if f.name in chosen}
+    options = {name: chosen.pop(name) for name in ("points", "test_points", "noise", "classes") if name in chosen}
+    known = {"task", "kept", *inspect.signature(fit).parameters} - {"task_or_name", "growth", "progress", "keep_weights"}
+    for name in chosen:
+        _choice("grid", name, known | {"arm", "method", "reading", "growth", *moved, *options})
+    task(_choice("task", chosen["task"], TASKS), **options)
+    return chosen | ({"options": options} if options else {}) | {"growth": replace(growth, **moved) if growth else arms(method, **moved)[arm]}
+
+
+def _spread(spec):
+    """The values from first to last, each so far from the next, whole or as powers of ten: one value of a grid with many in it."""
+    values = np.round(np.arange(spec["first"], spec["last"] + spec["each"] / 2, spec["each"]), 2)
+    return 10**values if spec.get("powers_of_ten") else values.astype(int)
+
+
 def published(study: str, scale: str = "paper") -> list[dict]:
     """Return the settings of a published study, arguments of `fit` each, an arm after the other.
 
-    At the quick scale everything is as published but the number of trials; on the large sets also fewer points and epochs.
+    At the quick scale there are fewer trials of them; on the large sets also fewer points and epochs, of the two sweeps fewer settings.
     """
-    _choice("study", study, STUDIES), _choice("scale", scale, ("quick", "paper"))
-    settings = _settings(STUDIES[study])
-    if scale == "paper":
-        return settings
-    less = dict(LIVE_STUDIES.get(study, LIVE))
-    points = {"points": less.pop("points")} if "points" in less else {}
-    return [s | less | ({"options": s["options"] | points} if points else {}) for s in settings]
+    shared = dict(STUDIES[_choice("study", study, STUDIES)])
+    parts, quick = shared.pop("part", [{}]), shared.pop("quick")
+    if _choice("scale", scale, ("quick", "paper")) == "quick":
+        parts = quick if isinstance(quick, list) else [part | quick for part in parts]
+    return _settings([shared | part for part in parts])
 
 
 @dataclass(frozen=True)
@@ -1198,6 +1177,7 @@ def results(name: str, scale: str = "paper") -> Results:
     if scale == "quick":
         began = time.perf_counter()
         frames = _select(name, [_live(name, cell) for cell in _cells(settings, math.inf)])
+        frames |= {what: with_sums(frames[what]) for what in ("finals", "history")}
         return Results(**frames, origin=f"{frames['finals']['trial'].nunique()} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
     study(name)
     origin = f"{in_thousands(settings[0]['trials'])} trials an arm from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes."
@@ -1215,7 +1195,8 @@ def study(name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: i
     name : str
         What the progress bar calls it; without a grid one of `STUDIES`, which is also written to `data/`.
     grid : mapping or sequence of mappings, optional
-        Arguments of `fit` and of its growth by name, and `options` of the task; a list of values is crossed with the other lists.
+        The `task` by name, its options, the `arm`, `method` and `reading` or a `growth` and its arguments, and what else `fit` takes;
+        a list of values is crossed with the other lists, a tuple is one value. `kept` is how many trials keep their histories and fits.
     workers : int
         Local processes, of one thread each.
     client : dask.distributed.Client, optional
@@ -1265,7 +1246,7 @@ def stored(study: str, what: str = "finals") -> pd.DataFrame:
     path = _path(study, what)
     if not path.exists():
         raise FileNotFoundError(f"study {study!r} is not in data/; `make paper` computes it")
-    frame = pq.read_table(path).to_pandas()
+    frame = pq.read_table(path).to_pandas().drop(columns="gate" if what == "finals" else [], errors="ignore")
     return frame if what == "curves" else with_sums(frame)
 
 
@@ -1285,11 +1266,9 @@ def _described(settings):
 
 def is_stored(study: str) -> bool:
     """Return whether `data/` holds the whole study, with the settings and the method of this program."""
-    settings = [_described(s) for s in published(study)]
-    if not all(_path(study, what).exists() for what in ("finals", "history", "curves")):
-        return False
-    about = about_stored(study)
-    return about["method"] == METHOD and about["settings"] == settings
+    there = all(_path(_choice("study", study, STUDIES), what).exists() for what in ("finals", "history", "curves"))
+    about = about_stored(study) if there else {}
+    return about.get("method") == METHOD and about["settings"] == [_described(s) for s in published(study)]
 
 
 def _networks(settings):
@@ -1368,7 +1347,9 @@ def _select(study, frames):
         frame = frames[what].sort_values([name for name in order if name in frames[what]], kind="stable")
         kept = frame[order[0]].isin(ends) if what == "finals" else frame["epoch" if what == "history" else "epochs"] <= max(ends)
         frames[what] = frame[kept].reset_index(drop=True)
-    return frames
+    if (frames["finals"]["dtype"] == "float32").all():  # then the size is what was trained, to the bit, and its loss follows from it
+        frames = {what: frame.drop(columns="size_loss", errors="ignore") for what, frame in frames.items()}
+    return frames | {"finals": frames["finals"].drop(columns="gate", errors="ignore")}
 
 
 def _typed(frame):
@@ -1388,7 +1369,7 @@ def _work(cell, path):
     with _ONE_CELL:
         torch.set_num_threads(1)
         began = time.perf_counter()
-        frame = _compute(cell).drop(columns=SUMS)
+        frame = _compute(cell).drop(columns=["train_loss", "test_loss"])  # derived on loading
         _write_parquet(frame, path, {"cell": path.stem, "core_minutes": (time.perf_counter() - began) / 60})
 
 
@@ -1440,7 +1421,7 @@ def _cached(path):
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError, ValueError) as error:
-        warnings.warn(f"{path.name} in the cache cannot be read ({error}); it is set aside and computed again", stacklevel=2)
+        warnings.warn(f"{path.name} in the cache cannot be read ({' '.join(str(error).split())}); it is set aside and computed again", stacklevel=2)
         os.replace(path, path.with_suffix(".damaged"))
         return None
     return table.to_pandas(), about["core_minutes"]
@@ -1450,10 +1431,12 @@ def _write_parquet(frame, path, about):
     """Write the frame with `about` in its metadata, in float32 and small integers, whole or not at all."""
     kinds = {name: "float32" for name in frame.select_dtypes("float") if name not in CHOSEN}
     kinds |= {name: "int32" for name in frame.select_dtypes("integer")}
+    fine = [name for name in kinds if kinds[name] == "float32"]
     table = pa.Table.from_pandas(frame.astype(kinds), preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"growlib": json.dumps(about).encode()})
     with _replacing(path) as temporary, open(temporary, "wb") as file:
-        pq.write_table(table, file, compression="zstd", compression_level=9, write_page_checksum=True)
+        pq.write_table(table, file, compression="zstd", compression_level=9, write_page_checksum=True,
+                       use_byte_stream_split=fine, use_dictionary=[name for name in frame if name not in fine])
         file.flush(), os.fsync(file.fileno())
 
 
@@ -1486,8 +1469,7 @@ def _progress(label):
         def report(share):
             bar.update(100 * share - bar.n)
             if told and share:
-                left = (time.monotonic() - began) * (1 - share) / share
-                Path(told).write_text(f"{label} {share:.0%}, {left:.0f} s left")
+                Path(told).write_text(f"{label} {share:.0%}, {(time.monotonic() - began) * (1 - share) / share:.0f} s left")
 
         yield report
 
@@ -1550,7 +1532,7 @@ def _measured(a, b, measure, axis=-1):
 
 
 def _interval(sample, measure, resamples, seed):
-    """The measure and its 95 % BCa interval; the percentile interval where BCa has none, as for medians of values in steps.
+    """The measure and its 95 % BCa interval; the percentile interval where BCa has none, the exact one where all pairs agree.
 
     Resampled in batches of at most two million values, so that memory stays flat.
     """
@@ -1562,12 +1544,15 @@ def _interval(sample, measure, resamples, seed):
     low, high = drawn.confidence_interval
     if not (np.isfinite(low) and np.isfinite(high)):
         low, high = np.quantile(drawn.bootstrap_distribution, [0.025, 0.975])
+    wins = (sample[0] < sample[1]).sum()
+    if measure == "probability" and len(sample[0]) in (wins, (sample[0] > sample[1]).sum()):  # all pairs agree: resamples would, too
+        low, high = stats.binomtest(int(wins), len(sample[0])).proportion_ci(method="exact")
     return {"estimate": float(_measured(*sample, measure)), "low": float(low), "high": float(high)}
 
 
 def in_words(row: pd.Series | dict) -> str:
-    """Return an estimate with its interval as text of three digits, such as "0.310 (0.272 to 0.357)"."""
-    return f"{row['estimate']:#.3g} ({row['low']:#.3g} to {row['high']:#.3g})"
+    """Return an estimate with its interval as text of three digits, four just above 1, such as "0.968 (0.904 to 1.003)"."""
+    return "{} ({} to {})".format(*(f"{row[part]:#.{4 if 1 <= row[part] < 1.1 else 3}g}" for part in ("estimate", "low", "high")))
 
 
 def in_thousands(count: int) -> str:
@@ -1593,19 +1578,16 @@ class Picture(Figure):
     """A figure apart from pyplot that a notebook shows where it is the last value of a cell."""
 
     def _repr_png_(self):
-        drawn, small = io.BytesIO(), io.BytesIO()
-        self.savefig(drawn, format="png")
-        Image.open(drawn).convert("RGB").quantize(64).save(small, "png", optimize=True)  # a third of the bytes
+        self.savefig(drawn := io.BytesIO(), format="png")
+        Image.open(drawn).convert("RGB").quantize(64).save(small := io.BytesIO(), "png", optimize=True)  # a third of the bytes
         return small.getvalue()
 
 
 def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 4.2, **options) -> tuple[Figure, np.ndarray]:
     """Return a figure in the collection's style, apart from pyplot, and its axes (rows, columns); sizes in inches an axes."""
-    with sns.axes_style("ticks"):
+    with sns.axes_style("ticks"), sns.color_palette("colorblind"):
         figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **options)
-    for panel in axes.flat:
-        panel.set_prop_cycle(color=sns.color_palette("colorblind"))
     sns.despine(figure)
     return figure, axes
 
@@ -1623,83 +1605,43 @@ def save_figure(figure: Figure, name: str, scale: str = "quick", folder: str = "
             figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
 
 
-def plot_network(weights: torch.Tensor, growth: AuxiliaryWeight, width: int, axes: Axes) -> Axes:
-    """Draw one network (Figure 1) from its theta (rows,): a line is a weight, a circle a bias, its thickness the magnitude.
-
-    Red is positive and blue, dashed, negative; what a gate shuts fades with it.
-    """
-    size, ((b, u, w), output) = unpack(weights[:, None], layer_shapes(width))
-    gate, c, v = growth.gate(size, width)[:, 0], output[0, 0, 0], output[1:, 0, 0]
-    spots = {"x": (0, 0.72 * width), "N": (0, 0.22 * width), "y": (2, (width - 1) / 2)}
-
-    def line(start, end, value, shown=1.0):
-        axes.plot(*zip(start, end, strict=True), lw=0.3 + 1.8 * min(abs(float(value)), 3), alpha=float(0.08 + 0.92 * shown),
-                  color=POSITIVE if value > 0 else NEGATIVE, ls="-" if value > 0 else (0, (3, 1)), zorder=1)
-
-    def circle(spot, value, text, shown=1.0):
-        colour = "black" if value == 0 else POSITIVE if value > 0 else NEGATIVE
-        axes.scatter(*spot, s=260, facecolor="white", edgecolor=colour, zorder=2,
-                     lw=0.4 + 1.8 * min(abs(float(value)), 3), alpha=float(0.15 + 0.85 * shown))
-        axes.annotate(text, spot, ha="center", va="center", zorder=3, fontsize=9, alpha=float(0.3 + 0.7 * shown))
-
-    for m in range(width):
-        spot, shown = (1, width - 1 - m), gate[m]
-        line(spots["x"], spot, w[m, 0], shown), line(spots["N"], spot, u[m, 0], shown), line(spot, spots["y"], v[m], shown)
-        circle(spot, b[m, 0], str(m + 1), shown)
-    circle(spots["x"], 0, "x"), circle(spots["N"], 0, "N"), circle(spots["y"], c, "ŷ")
-    axes.set(xlim=(-0.25, 2.25), ylim=(-0.9, width - 0.1), title=f"N = {float(size[0]):.2f}")
-    axes.axis("off")
-    return axes
-
-
-def plot_histories(history: pd.DataFrame, axes: Axes, y: str = "test_loss", each: bool = False) -> Axes:
-    """Draw `y` over the epochs, an arm a colour: median and middle half of the trials, or, with `each`, every trial and the mean."""
+def plot_histories(history: pd.DataFrame, axes: mpl.axes.Axes, y: str = "test_loss") -> mpl.axes.Axes:
+    """Draw `y` over the epochs, an arm a colour and dash: median and middle half of the trials."""
     for arm, part in history.groupby("arm"):
         wide = part.pivot(index="epoch", columns="trial", values=y)
-        style = {"color": COLOURS[arm], "ls": DASHES[arm], "lw": 1.8}
-        if each:
-            axes.plot(wide.index, wide.to_numpy(), color=COLOURS[arm], lw=0.4, alpha=0.15, rasterized=True)
-            axes.plot(wide.index, wide.mean(axis=1), label=f"{arm}, mean", **style | {"color": "black"})
-        else:
-            axes.fill_between(wide.index, *wide.quantile([0.25, 0.75], axis=1).to_numpy(), color=COLOURS[arm], alpha=0.15, lw=0)
-        axes.plot(wide.index, wide.median(axis=1), label=f"{arm}, median of {in_thousands(wide.shape[1])}", **style)
+        axes.fill_between(wide.index, *wide.quantile([0.25, 0.75], axis=1).to_numpy(), color=COLOURS[arm], alpha=0.15, lw=0)
+        axes.plot(wide.index, wide.median(axis=1), label=f"{arm}, median of {in_thousands(wide.shape[1])}", color=COLOURS[arm], ls=DASHES[arm])
     axes.set(xlabel="epoch", ylabel=f"{y.replace('_', ' ')} (dimensionless)")
     axes.legend(frameon=False, fontsize=8)
     return axes
 
 
-def plot_mirrored(finals: pd.DataFrame, axes: Axes, value: str = "test_loss", below: str = "grown") -> Axes:
+def plot_mirrored(finals: pd.DataFrame, axes: mpl.axes.Axes, value: str = "test_loss", below: str = "grown") -> mpl.axes.Axes:
     """Draw mirrored log-log histograms (Figure 3): growing above, the arm `below` below; lines mark means, dots medians.
 
     The count axis is logarithmic in both directions, in trials a bin; diverged trials are left out.
     """
-    arms_shown = {"growing": 1, below: -1}
-    fine = finals[finals["arm"].isin(arms_shown) & ~finals["diverged"]]
+    fine = finals[finals["arm"].isin(("growing", below)) & ~finals["diverged"]]
     bins = np.geomspace(fine[value].min(), fine[value].max(), 61 if len(fine) > 2000 else 25)
-    top = 1
-    for arm, sign in arms_shown.items():
+    for arm, sign in (("growing", 1), (below, -1)):
         values = fine.loc[fine["arm"] == arm, value]
-        counts = np.histogram(values, bins)[0]
-        top = max(top, counts.max())
-        axes.stairs(sign * np.log10(1 + counts), bins, fill=True, color=COLOURS[arm], alpha=0.75, label=arm,
-                    hatch=None if sign > 0 else "////")
-        axes.vlines(values.mean(), 0, sign * np.log10(1 + counts.max()), color="black", lw=2, ls=DASHES[arm])
-        axes.text(0.02, 0.5 + 0.47 * sign, f"{arm}, {in_thousands(len(values))}", transform=axes.transAxes, va="center", color=COLOURS[arm],
-                  weight="bold")
-        axes.plot(values.median(), sign * 0.12 * np.log10(1 + top), "o", color="white", markeredgecolor="black", ms=6)
+        counts = sign * np.histogram(values, bins)[0]
+        axes.stairs(counts, bins, fill=True, color=COLOURS[arm], alpha=0.75, label=arm, hatch=None if sign > 0 else "////")
+        axes.vlines(values.mean(), 0, sign * abs(counts).max(), color="black", lw=2, ls=DASHES[arm])
+        axes.plot(values.median(), sign, "o", color="white", markeredgecolor="black", ms=6)
+        axes.annotate(f"{arm}, {in_thousands(len(values))}", (0.02, 0.5 + 0.47 * sign), xycoords="axes fraction", va="center", color=COLOURS[arm])
     axes.text(0.98, 0.97, "line: mean\ndot: median", transform=axes.transAxes, va="top", ha="right", fontsize=7)
-    ticks = 10 ** np.arange(0, np.log10(1 + top) + 0.01, 1 if top > 9 else 0.5)
-    axes.set_yticks([*-np.log10(1 + ticks[::-1]), *np.log10(1 + ticks)], [f"{t:.0f}" for t in [*ticks[::-1], *ticks]])
     axes.axhline(0, color="black", lw=0.8)
-    axes.set_ylim(*(1.2 * np.log10(1 + top) * np.array([-1, 1])))
-    axes.set(xscale="log", xlabel=f"final {value.replace('_', ' ')} (dimensionless)", ylabel="trials in a bin")
+    axes.set(xscale="log", yscale="symlog", xlabel=f"final {value.replace('_', ' ')} (dimensionless)", ylabel="trials in a bin")
+    axes.set_ylim(*(6 * max(map(abs, axes.get_ylim())) * np.array([-1, 1])))
+    axes.yaxis.set_major_formatter(lambda count, _: f"{abs(count):.0f}")
     if fine[value].max() < 300 * fine[value].min():
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 3)))
+    axes.xaxis.set_minor_formatter("")
     return axes
 
 
-def plot_fit(curves: pd.DataFrame, task: Task, axes: Axes, points=None, trial: int = 0) -> Axes:
+def plot_fit(curves: pd.DataFrame, task: Task, axes: mpl.axes.Axes, points=None, trial: int = 0) -> mpl.axes.Axes:
     """Draw one trial's fit in each arm over the target, with the residuals inset; `points` are its training x and y."""
     x = np.linspace(-1, 1, 401)
     axes.plot(x, task.target(x), color="black", lw=3, alpha=0.25, label="target")
@@ -1725,24 +1667,6 @@ def confusion_matrix(counts: pd.DataFrame) -> pd.DataFrame:
     return table.div(table.sum(axis=1), axis=0)
 
 
-def plot_comparison(table: pd.DataFrame, axes: Axes, measure: str = "ratio of medians", by: str = "task") -> Axes:
-    """Draw one measure of `compare` with its 95 % intervals, a row a group, a colour and marker a comparison; no legend."""
-    part = table[table["measure"] == measure]
-    names = list(dict.fromkeys(part[by]))
-    for shift, (against, rows) in zip((0.14, -0.14), part.groupby("against"), strict=False):
-        y = np.array([names.index(n) for n in rows[by]]) - shift
-        errors = [rows["estimate"] - rows["low"], rows["high"] - rows["estimate"]]
-        axes.errorbar(rows["estimate"], y, xerr=errors, fmt="o" if against == "grown" else "s", ms=5, capsize=3,
-                      color=COLOURS[against], label=f"growing against {against}")
-    axes.axvline(0.5 if measure == "probability" else 1, color="black", lw=0.8)
-    axes.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    axes.set(xlabel=f"{measure} (dimensionless)")
-    if measure != "probability":
-        axes.set(xscale="log", xlim=(0.9 * part["low"].min(), 1.1 * part["high"].max()))
-        axes.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_locator=NullLocator())
-    return axes
-
-
 def explore(draw: Callable[..., Figure], **sliders) -> None:
     """Show `draw` with a control for each argument in `sliders`; letting one go trains and draws again.
 
@@ -1756,12 +1680,12 @@ def explore(draw: Callable[..., Figure], **sliders) -> None:
     for name, choice in sliders.items():
         default = inspect.signature(draw).parameters[name].default
         if isinstance(choice, tuple) and 0 < 100 * choice[0] <= choice[1]:
-            controls[name] = ipywidgets.FloatLogSlider(value=default, min=math.log10(choice[0]), max=math.log10(choice[1]), step=0.05)
+            control = ipywidgets.FloatLogSlider(value=default, min=math.log10(choice[0]), max=math.log10(choice[1]), step=0.05)
         else:
-            controls[name] = ipywidgets.interactive.widget_from_abbrev(choice, default)
-        controls[name].description, controls[name].continuous_update = name, False
-        controls[name].layout.width, controls[name].style.description_width = "30em", "8em"
-        controls[name].add_class(f"growlib-{name}")
+            control = ipywidgets.interactive.widget_from_abbrev(choice, default)
+        control.description, control.continuous_update, controls[name] = name, False, control
+        control.layout.width, control.style.description_width = "30em", "8em"
+        control.add_class(f"growlib-{name}")
 
     def redraw(_=None):
         shown.clear_output(wait=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -233,13 +234,14 @@ def test_a_cluster_gives_the_same_frame_though_a_worker_is_killed(home, whole):
 
 
 def test_the_readmes_cluster_lines_make_a_job_script():
-    """dask-jobqueue renders the script; no real queue runs here."""
-    from dask_jobqueue import LSFCluster, SLURMCluster
+    """dask-jobqueue renders the scripts; no real queue runs here."""
+    import dask_jobqueue
 
-    for cluster, word in ((SLURMCluster, "#SBATCH"), (LSFCluster, "#BSUB")):
-        with cluster(cores=1, processes=1, memory="4GB", walltime="02:00:00" if word == "#SBATCH" else "02:00", scheduler_options={
-                "host": "127.0.0.1:0", "dashboard_address": None}) as made:
-            script = made.job_script()
+    line = re.search(r"^cluster = (SLURMCluster\(.*)\)  #", (growlib.Path(growlib.__file__).parent / "README.md").read_text(), re.MULTILINE)[1]
+    for name, word in (("SLURMCluster", "#SBATCH"), ("LSFCluster", "#BSUB")):
+        call = line.replace("SLURMCluster", name).replace("04:00:00", "04:00" if name == "LSFCluster" else "04:00:00")
+        with eval(call + ', scheduler_options={"host": "127.0.0.1:0", "dashboard_address": None})', vars(dask_jobqueue)) as cluster:
+            script = cluster.job_script()
         assert word in script and "distributed.cli.dask_worker" in script
 
 

@@ -312,7 +312,7 @@ def test_bad_growth(field, value):
 
 
 @pytest.mark.parametrize("call, sentence", [
-    (lambda: growlib.task("cubic-1", classes=3), "classes is no option of task"),
+    (lambda: growlib.task("cubic-1", classes=3), "option of task cubic-1 is 'classes'"),
     (lambda: growlib.task("cubic-1", points=8, test_points=8), "test_points is 8; it takes less than points"),
     (lambda: growlib.task("cubic-1", points=0), "points is 0"),
     (lambda: growlib.study("figure-9"), "study is 'figure-9'"),

@@ -4,10 +4,13 @@ import json
 import multiprocessing
 import time
 
+import matplotlib.collections
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import torch
+from matplotlib.ticker import LogLocator, NullLocator
 from scipy import stats
 
 import growlib
@@ -137,7 +140,7 @@ def test_the_committed_studies_are_complete(study):
     assert growlib.is_stored(study)
     finals, settings = growlib.stored(study), growlib.published(study)
     ends = {"figure-3": [40_000], "figure-4": [20_000]}.get(study)
-    expected = sum(s["trials"] * len(ends or s["epochs"]) for s in settings)
+    expected = sum(s["trials"] * np.size(s["growth"].coupling) * len(ends or s["epochs"]) for s in settings)
     assert len(finals) == expected and not finals["diverged"].any()
     assert growlib.stored(study, "history")["trial"].max() < 200
     assert growlib.stored(study, "history").groupby(["task", "arm"])["epoch"].nunique().max() <= 200
@@ -215,7 +218,7 @@ def test_mirrored_histogram_shows_every_trial():
     _, axes = growlib.new_figure()
     growlib.plot_mirrored(finals, axes[0, 0])
     above, below = (patch.get_data().values for patch in axes[0, 0].patches)
-    assert (10**above - 1).sum() == pytest.approx(200) and (10**-below - 1).sum() == pytest.approx(200)
+    assert above.sum() == 200 and below.sum() == -200
     means = finals.groupby("arm")["test_loss"].mean()
     lines = [c.get_segments()[0][0][0] for c in axes[0, 0].collections]
     assert lines == pytest.approx([means["growing"], means["grown"]])
@@ -231,23 +234,36 @@ def test_histories_show_median_and_middle_half():
     np.testing.assert_allclose(line.get_xdata(), expected.index)
 
 
+def from_notebook(name, function, **known):
+    """A function that a notebook defines."""
+    cells = json.loads((growlib.Path(growlib.__file__).parent / f"notebooks/{name}.ipynb").read_text())["cells"]
+    known["growlib"] = growlib
+    exec(next(text for cell in cells if (text := "".join(cell["source"])).startswith(f"def {function}(")), known)
+    return known[function]
+
+
 def test_comparison_figure_shows_the_table():
     frame, _, _ = paired()
     table = growlib.compare(frame, resamples=200)
     _, axes = growlib.new_figure()
-    growlib.plot_comparison(table, axes[0, 0], "ratio of medians")
+    plot_comparison = from_notebook("02_regression", "plot_comparison", LogLocator=LogLocator, NullLocator=NullLocator)
+    plot_comparison(table.assign(condition=table["task"]), axes[0, 0], "ratio of medians")
     assert axes[0, 0].containers[0].lines[0].get_xdata()[0] == table.set_index("measure").loc["ratio of medians", "estimate"]
     assert [t.get_text() for t in axes[0, 0].get_yticklabels()] == ["t"]
 
 
 def test_network_drawing_has_a_line_a_weight_and_a_circle_a_bias(ensemble):
+    plot_network = from_notebook("01_growth", "plot_network", torch=torch, mpl=matplotlib)
     _, axes = growlib.new_figure()
     theta = ensemble.theta(40)[:, 0]
-    growlib.plot_network(theta, ensemble.growth, 9, axes[0, 0])
-    assert len(axes[0, 0].lines) == 3 * 9 and len(axes[0, 0].collections) == 9 + 3
-    size, ((_, _, w), _) = growlib.unpack(theta[:, None], growlib.layer_shapes(9))
-    thickest = max(axes[0, 0].lines[0::3], key=lambda line: line.get_linewidth())
-    assert axes[0, 0].lines[0::3].index(thickest) == int(w[:, 0].abs().argmax()) and axes[0, 0].get_title() == f"N = {size.item():.2f}"
+    plot_network(theta, ensemble.growth, 9, axes[0, 0])
+    lines, circles = axes[0, 0].collections
+    size, ((b, u, w), output) = growlib.unpack(theta[:, None], growlib.layer_shapes(9))
+    weights = torch.cat([w[:, 0], u[:, 0], output[1:, 0, 0]])
+    assert len(lines.get_segments()) == 3 * 9 and len(circles.get_offsets()) == 9 + 3
+    np.testing.assert_allclose(lines.get_linewidths(), 0.4 + 1.8 * weights.abs(), rtol=1e-6)
+    np.testing.assert_allclose(circles.get_linewidths()[:9], 0.4 + 1.8 * b[:, 0].abs(), rtol=1e-6)
+    assert axes[0, 0].get_title() == f"N = {size.item():.2f}"
 
 
 def test_fit_figure_shows_predictions_and_residuals():
@@ -281,13 +297,18 @@ def test_the_same_results_give_the_same_picture_bytes(tmp_path):
 
 
 def test_quick_scale_is_the_published_setting_with_fewer_trials():
-    less = {"trials": 0, "epochs": 0}  # the large sets have fewer points and epochs, too
+    """On the large sets also with fewer points and epochs, and of the two sweeps fewer values."""
+    def bare(setting):
+        options = {name: value for name, value in setting.get("options", {}).items() if name != "points"}
+        growth = growlib.replace(setting["growth"], coupling=0.0)
+        return {name: value for name, value in setting.items() if name not in ("trials", "epochs", "data_seed")} | {
+            "growth": growth, "options": options}
+
     for study in growlib.STUDIES:
-        for quick, paper in zip(growlib.published(study, "quick"), growlib.published(study), strict=True):
-            assert quick["trials"] < paper["trials"]
-            if "options" in paper:
-                assert quick["options"] | {"points": 0} == paper["options"] | {"points": 0}
-                quick, paper = quick | {"options": 0}, paper | {"options": 0}
-            else:
-                assert quick["epochs"] == paper["epochs"]
-            assert quick | less == paper | less
+        paper, quick = growlib.published(study), growlib.published(study, "quick")
+        assert all(bare(setting) in [bare(s) for s in paper] for setting in quick)
+        assert max(s["trials"] for s in quick) < min(s["trials"] for s in paper) and len(quick) <= len(paper)
+        assert all(s["epochs"] in [p["epochs"] for p in paper] or "options" in s for s in quick)
+    few, all_of = growlib.published("coupling", "quick")[0], growlib.published("coupling")[0]
+    where = np.isin(all_of["growth"].coupling, few["growth"].coupling)
+    assert where.sum() == len(few["data_seed"]) == 21 and list(few["data_seed"]) == np.flatnonzero(where).tolist()
