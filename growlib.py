@@ -1671,7 +1671,7 @@ def explore(draw: Callable[..., Figure], **sliders) -> None:
     """Show `draw` with a control for each argument in `sliders`; letting one go trains and draws again.
 
     A pair (low, high) of numbers gives a slider in between, logarithmic where low and high differ a hundredfold;
-    a list gives a menu. A mistake is shown as a sentence. All of it works by keyboard.
+    a list gives a menu. A mistake is shown as a sentence. By keyboard: arrows move a slider, Space opens a menu.
     """
     import ipywidgets
     from IPython.display import display
@@ -1684,7 +1684,7 @@ def explore(draw: Callable[..., Figure], **sliders) -> None:
         else:
             control = ipywidgets.interactive.widget_from_abbrev(choice, default)
         control.description, control.continuous_update, controls[name] = name, False, control
-        control.layout.width, control.style.description_width = "30em", "8em"
+        control.layout.width, control.layout.max_width, control.style.description_width = "100%", "30em", "8em"
         control.add_class(f"growlib-{name}")
 
     def redraw(_=None):
