@@ -129,7 +129,7 @@ def answer_controller(compared) -> str:
                       f"{words('ratio of means', 'shared', 'gaussian-mixture', noise)} of means at a noise of {noise}" for noise in (0.01, 0.1, 0.5))
     return (f"At the published learning rate of 0.001, width 10 and 5 000 epochs, on the Bessel sum clearly. Growing over static, the ratio of task "
             f"losses is {bessel} (published scale: 100 pairs). On the Gaussian mixture hardly: {noisy} (20 pairs, as released). Under Adam λ does "
-            f"nothing to the released controller's growth; the learning rate sets its speed, and a larger one lets static catch up.")
+            f"nothing to the released controller's growth; the learning rate sets its speed, and a larger one narrows the lead.")
 
 
 def answer_spirals(compared) -> str:
