@@ -89,43 +89,6 @@ def test_two_clients_share_a_store(home, whole):
     assert len(cells(home)) == CELLS and not list((home / ".cache/cells").glob("*.damaged"))
 
 
-class Here:
-    """A pool that works in this process, first come last served."""
-
-    def __init__(self, *_, **__):
-        self.done = []
-
-    def __call__(self, *_, **__):
-        return self
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return False
-
-    def submit(self, work, cell, path):
-        from concurrent.futures import Future
-
-        future = Future()
-        self.done.append(path)
-        try:
-            future.set_result(work(cell, path))
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-    def shutdown(self, **_):
-        pass
-
-
-@pytest.fixture
-def here(monkeypatch):
-    pool = Here()
-    monkeypatch.setattr(growlib, "ProcessPoolExecutor", pool)
-    return pool
-
-
 def test_neither_the_cut_nor_the_order_matters(home, whole, here, monkeypatch):
     monkeypatch.setattr(growlib, "CELL_SECONDS", 1.7 * growlib.CELL_SECONDS)
     frame = growlib.study("sweep", GRID).drop(columns="seconds")
@@ -186,7 +149,7 @@ def test_a_store_that_cannot_be_written_is_said_before_anything_is_computed(home
     (home / ".cache").write_text("in the way")
     with pytest.raises(ValueError, match=r"path is .*cells.*; it takes a file that can be written"):
         growlib.study("sweep", GRID)
-    assert not here.done
+    assert not here.submitted
 
 
 def test_another_method_takes_nothing_from_the_cells_of_the_last(here, monkeypatch):
@@ -258,7 +221,7 @@ def test_the_readmes_cluster_lines_make_a_job_script():
 def test_a_grid_that_is_wrong_is_said_before_anything_is_computed(here, grid, sentence):
     with pytest.raises(ValueError) as caught:
         growlib.study("sweep", grid)
-    assert sentence in str(caught.value) and not here.done
+    assert sentence in str(caught.value) and not here.submitted
 
 
 def test_cells_tell_what_they_are(home, here):

@@ -20,51 +20,20 @@ TINY = [{"task": "cubic-1", "growth": growth, "trials": 6, "epochs": (8,), "log_
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path, monkeypatch, here):
     """An empty project whose published study is tiny and is computed in this process."""
     monkeypatch.setattr(growlib, "HOME", tmp_path)
     monkeypatch.setattr(growlib, "published", lambda study, scale="paper": TINY)
     monkeypatch.setattr(growlib, "CELL_SECONDS", 4.5 * growlib._seconds(TINY[0]))  # four networks a cell
-    monkeypatch.setattr(growlib, "ProcessPoolExecutor", Here)
     return tmp_path
 
 
-class Here:
-    """A pool that works in this process, and counts."""
-
-    done = 0
-
-    def __init__(self, *_, **__):
-        self._processes = {}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return False
-
-    def submit(self, work, cell, path):
-        from concurrent.futures import Future
-
-        future = Future()
-        try:
-            future.set_result(work(cell, path))
-            Here.done += 1
-        except Exception as error:
-            future.set_exception(error)
-        return future
-
-    def shutdown(self, **_):
-        pass
-
-
-def test_a_study_is_computed_once_and_then_read(home):
-    Here.done = 0
+def test_a_study_is_computed_once_and_then_read(home, here):
     first = growlib.results("figure-5")
-    assert Here.done == 5  # three arms of six networks, four a cell
+    assert len(here.done) == 5  # three arms of six networks, four a cell
     assert growlib.is_stored("figure-5")
     again = growlib.results("figure-5")
-    assert Here.done == 5
+    assert len(here.done) == 5
     pd.testing.assert_frame_equal(first.finals, again.finals)
     assert "data/" in again.origin and sorted(first.finals["trial"].unique()) == list(range(6))
 
@@ -77,12 +46,11 @@ def test_the_stored_study_is_the_fit(home):
     assert stored["coupling"].unique().tolist() == [0.1] and stored["arm"].unique().tolist() == list(growlib.ARMS)
 
 
-def test_finished_cells_outlive_an_interruption(home, monkeypatch):
-    Here.done = 0
+def test_finished_cells_outlive_an_interruption(home, here, monkeypatch):
     work = growlib._work
 
     def interrupted(cell, path):
-        if Here.done == 3:
+        if len(here.done) == 3:
             raise KeyboardInterrupt
         return work(cell, path)
 
@@ -92,7 +60,7 @@ def test_finished_cells_outlive_an_interruption(home, monkeypatch):
     assert not growlib.is_stored("figure-5") and len(list((home / ".cache/cells").glob("*.parquet"))) == 3
     monkeypatch.setattr(growlib, "_work", work)
     growlib.study("figure-5")
-    assert Here.done == 5  # three before, two after
+    assert len(here.done) == 5  # three before, two after
 
 
 def test_another_method_or_setting_is_another_cell(home, monkeypatch):
