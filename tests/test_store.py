@@ -245,10 +245,8 @@ def test_fit_figure_shows_predictions_and_residuals():
     np.testing.assert_allclose(inset.lines[0].get_ydata(), (part["prediction"] - task.target(part["x"].to_numpy())), atol=1e-6)
 
 
-def test_confusion_rows_add_up_to_one():
+def test_confusion_counts_give_the_accuracy():
     counts = growlib.stored("figure-5", "curves").query("kind == 'confusion' and arm == 'grown'")
-    matrix = growlib.confusion_matrix(counts)
-    np.testing.assert_allclose(matrix.sum(axis=1), 1)
     accuracy = growlib.stored("figure-5").query("arm == 'grown'")["accuracy_fresh"].mean()
     right = counts[counts["true_class"] == counts["predicted_class"]]["count"].sum() / counts["count"].sum()
     assert right == pytest.approx(accuracy, abs=1e-6)
@@ -280,3 +278,25 @@ def test_quick_scale_is_the_published_setting_with_fewer_trials():
     few, all_of = growlib.published("coupling", "quick")[0], growlib.published("coupling")[0]
     where = np.isin(all_of["growth"].coupling, few["growth"].coupling)
     assert where.sum() == len(few["data_seed"]) == 21 and list(few["data_seed"]) == np.flatnonzero(where).tolist()
+
+
+def test_scaling_finds_a_known_power_law_and_what_is_none():
+    width, trial = (a.ravel() for a in np.meshgrid([4, 8, 16, 32], np.arange(12), indexing="ij"))
+    noise = np.exp(0.1 * np.random.default_rng(0).standard_normal(len(width)))
+    straight = pd.DataFrame({"arm": "static", "width": width, "trial": trial, "test_loss": 3 * width**-1.5 * noise})
+    bent = straight.assign(arm="growing", test_loss=3.0 * np.minimum(width, 8) ** -1.5)
+    found = growlib.scaling(pd.concat([straight, bent]), resamples=200)
+    slope = found.loc[("static", "slope")]
+    assert abs(slope["estimate"] + 1.5) < 0.1 and slope["low"] < slope["estimate"] < slope["high"] < slope["low"] + 0.2
+    assert found.loc[("static", "misfit"), "estimate"] < 1.1
+    y = -1.5 * np.log10(np.minimum([4, 8, 16, 32], 8))
+    line = np.polyfit(np.log10([4, 8, 16, 32]), y, 1)
+    np.testing.assert_allclose(found.loc[("growing", "slope")], line[0])  # without noise the limits meet
+    np.testing.assert_allclose(np.log10(found.loc[("growing", "misfit"), "estimate"]), np.abs(y - np.polyval(line, np.log10([4, 8, 16, 32]))).max())
+
+
+def test_limits_over_trials_cover_the_truth_as_often_as_they_say():
+    samples = np.random.default_rng(0).standard_normal((300, 40))
+    limits = [growlib.over_trials(lambda places: {"mean": x[places].mean()}, 40, resamples=200).loc["mean"] for x in samples]  # noqa: B023
+    covered = np.mean([row["low"] < 0 < row["high"] for row in limits])
+    assert 0.88 < covered < 0.98
