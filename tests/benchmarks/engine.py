@@ -1,0 +1,63 @@
+"""What the study engine costs, and what a second worker gains, measured in one run so that the ratios hold on a noisy machine.
+
+    python tests/benchmarks/engine.py
+
+One worker and two take turns on the same study of cells of half a minute, each time with an empty store of their own.
+The engine's overhead is what a cell takes beyond the training in it: the store, the queue, and writing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUNDS, CELLS = 2, 6
+ONE = """
+import sys, time, growlib
+if __name__ == "__main__":
+    workers, cells = int(sys.argv[1]), int(sys.argv[2])
+    growlib.CELL_SECONDS = 60
+    grid = {"task": "bessel-j0", "coupling": 0.1, "epochs": 20_000, "log_every": 5000, "trials": 4096 * cells}
+    assert len(growlib._cells(growlib._settings(grid))) >= cells
+    began = time.perf_counter()
+    frame = growlib.study("engine", grid, workers=workers)
+    wall = time.perf_counter() - began
+    began = time.perf_counter()
+    growlib.study("engine", grid, workers=workers)
+    print(wall, frame["seconds"].sum(), time.perf_counter() - began, len(growlib._cells(growlib._settings(grid))))
+"""
+
+
+def study(workers: int) -> tuple[float, float, float, float]:
+    """Seconds of a study, of the training in it, of the same study when it is there, and how many cells it has."""
+    with tempfile.TemporaryDirectory() as home:
+        script = Path(home) / "study.py"
+        script.write_text(ONE)
+        environment = os.environ | {"GROWLIB_HOME": home, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([sys.executable, script, str(workers), str(CELLS)], capture_output=True, text=True, check=True, env=environment)
+    return tuple(map(float, done.stdout.split()))
+
+
+def main() -> None:
+    began = time.perf_counter()
+    found = {workers: [] for workers in (1, 2)}
+    for _ in range(ROUNDS):
+        for workers, runs in found.items():
+            runs.append(study(workers))
+            wall, training, again, cells = runs[-1]
+            print(f"{workers} workers: {wall:.1f} s for {cells:.0f} cells, of which {training / cells:.1f} s each are training", flush=True)
+    one, two = (min(wall for wall, *_ in runs) for runs in found.values())
+    wall, training, again, cells = min(found[1])
+    print(f"two workers over one: {one / two:.2f} times as fast")
+    print(f"overhead: {(wall - training) / cells:.2f} s a cell with the worker's start in it, {(wall - training) / wall:.1%} of the time")
+    print(f"a cell that is there already: {1000 * again / cells:.0f} ms")
+    print(f"({time.perf_counter() - began:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()
