@@ -21,20 +21,23 @@ ONE = """
 import sys, time, growlib
 if __name__ == "__main__":
     workers, cells = int(sys.argv[1]), int(sys.argv[2])
-    growlib.CELL_SECONDS = 60
+    growlib.CELL_SECONDS = 40
     grid = {"task": "bessel-j0", "coupling": 0.1, "epochs": 20_000, "log_every": 5000, "trials": 4096 * cells}
-    assert len(growlib._cells(growlib._settings(grid))) >= cells
     began = time.perf_counter()
     frame = growlib.study("engine", grid, workers=workers)
     wall = time.perf_counter() - began
     began = time.perf_counter()
     growlib.study("engine", grid, workers=workers)
-    print(wall, frame["seconds"].sum(), time.perf_counter() - began, len(growlib._cells(growlib._settings(grid))))
+    again, cells = time.perf_counter() - began, growlib._cells(growlib._settings(grid))
+    began = time.perf_counter()
+    growlib._work(cells[0], growlib.HOME / "one.parquet")
+    one = time.perf_counter() - began - growlib._cached(growlib.HOME / "one.parquet")[0]["seconds"].sum()
+    print(wall, frame["seconds"].sum(), again, len(cells), one)
 """
 
 
-def study(workers: int) -> tuple[float, float, float, float]:
-    """Seconds of a study, of the training in it, of the same study when it is there, and how many cells it has."""
+def study(workers: int) -> tuple[float, ...]:
+    """Seconds of a study, of the training in it, of the same study when it is there; its cells; seconds of one cell beyond its training."""
     with tempfile.TemporaryDirectory() as home:
         script = Path(home) / "study.py"
         script.write_text(ONE)
@@ -49,12 +52,13 @@ def main() -> None:
     for _ in range(ROUNDS):
         for workers, runs in found.items():
             runs.append(study(workers))
-            wall, training, again, cells = runs[-1]
+            wall, training, _, cells, _ = runs[-1]
             print(f"{workers} workers: {wall:.1f} s for {cells:.0f} cells, of which {training / cells:.1f} s each are training", flush=True)
     one, two = (min(wall for wall, *_ in runs) for runs in found.values())
-    wall, training, again, cells = min(found[1])
+    wall, training, again, cells, beyond = min(found[1])
     print(f"two workers over one: {one / two:.2f} times as fast")
-    print(f"overhead: {(wall - training) / cells:.2f} s a cell with the worker's start in it, {(wall - training) / wall:.1%} of the time")
+    print(f"beyond the training, a cell: {beyond:.2f} s, {beyond * cells / training:.1%} of it")
+    print(f"beyond the training, the study: {wall - training:.1f} s, most of it the worker's start, once")
     print(f"a cell that is there already: {1000 * again / cells:.0f} ms")
     print(f"({time.perf_counter() - began:.0f} s)")
 
