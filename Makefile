@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NB ?=
-test test-all: export OMP_NUM_THREADS = 1  # two test processes share the cores: with two threads each they wait for one another, 30 times slower
+# two test processes share the cores: with two threads each they wait for one another, 30 times slower
+test test-all: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help figures paper notebooks lab test test-all bench readme clean

@@ -49,6 +49,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, fields, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -184,14 +185,13 @@ def _bessel(orders, low, high):
     def f(t):
         return sum(special.jv(n, t) for n in orders)
 
-    grid = np.linspace(low, high, 2001)
-    extremes = []
-    for sign in (1, -1):
+    def lowest(sign):
         best = int(np.argmin(sign * f(grid)))
         around = grid[max(best - 1, 0)], grid[min(best + 1, 2000)]
-        inside = optimize.minimize_scalar(lambda t: sign * f(t), bounds=around, options={"xatol": 1e-13})  # noqa: B023
-        extremes.append(min(sign * f(grid[best]), inside.fun) * sign)
-    least, most = extremes
+        return min(sign * f(grid[best]), optimize.minimize_scalar(lambda t: sign * f(t), bounds=around, options={"xatol": 1e-13}).fun)
+
+    grid = np.linspace(low, high, 2001)
+    least, most = lowest(1), -lowest(-1)
     return lambda x: 2 * (f(low + (x + 1) / 2 * (high - low)) - least) / (most - least) - 1
 
 
@@ -367,6 +367,7 @@ class AuxiliaryWeight(Growth):
     mask = "staircase"
     learns_from = "loss"
     start_noise = 0.0
+    fan_in_power = 0.0  # first weights are uniform within ± this power of the number of inputs
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return N - m + 1 for the neurons m = 1 ... width, (width, T), the argument of their gates (neurons)."""
@@ -379,10 +380,6 @@ class AuxiliaryWeight(Growth):
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return the derivative of every gate by the size, (width, T), 1/neuron."""
         return staircase_slope(self.steps(size, width))
-
-    def first_weights(self, fan_in: int) -> float:
-        """Return the bound of the uniform first weights, dimensionless."""
-        return 1.0
 
     def needed(self, width: int) -> int:
         """Return how many neurons take part while no size passes this number: one more than start and target, for overshoot."""
@@ -403,6 +400,8 @@ class ControllerMask(Growth):
     mask: str = "shared"  # "shared": p multiplies every neuron; "neuron": the first pH neurons take part
     learns_from: str = "size"  # what moves s: the size loss alone, or the whole loss
     start_noise: float = 1e-5  # standard deviation of a normal draw that is added to a start of 0
+
+    fan_in_power = -0.5
 
     def __post_init__(self):
         super().__post_init__()
@@ -427,10 +426,6 @@ class ControllerMask(Growth):
             return rise
         gate = self.gate(size, width)
         return torch.where((gate <= 0) | (gate >= 1), torch.zeros_like(gate), width * rise)
-
-    def first_weights(self, fan_in: int) -> float:
-        """Return the bound of the uniform first weights, dimensionless."""
-        return fan_in**-0.5
 
 
 VARIED = tuple(f.name for f in fields(Growth))  # what may differ between networks that train side by side
@@ -469,7 +464,7 @@ def pack(size: torch.Tensor, layers: Iterable[torch.Tensor]) -> torch.Tensor:
 
 
 def initial_weights(seed: int, trials: Sequence[int], width: int | Sequence[int], growth: Growth, inputs: int = 1, outputs: int = 1) -> torch.Tensor:
-    """Return theta (rows, T) in float64: the size where it starts, everything else uniform within `growth.first_weights`.
+    """Return theta (rows, T) in float64: the size where it starts, everything else uniform within ±fan_in**growth.fan_in_power.
 
     A trial's output biases are drawn first and then each neuron with its weights b, u, w, v, so that a narrower
     network is the first part of a wider one and the arms of a trial begin alike. Of several hidden layers each is
@@ -485,7 +480,7 @@ def initial_weights(seed: int, trials: Sequence[int], width: int | Sequence[int]
     start = np.broadcast_to(np.asarray(growth.start, dtype=float), drawn.shape[1:])
     noise = np.array([random_stream(seed, k, "start").standard_normal() for k in trials])
     size = torch.tensor(start + (start == 0) * growth.start_noise * noise)
-    return pack(size, [layer * growth.first_weights(len(layer) - 1) for layer in layers])
+    return pack(size, [layer * (len(layer) - 1) ** growth.fan_in_power for layer in layers])
 
 
 def outputs(theta: torch.Tensor, x: torch.Tensor, growth: Growth, width: int | Sequence[int], count: int = 1) -> torch.Tensor:
@@ -1143,18 +1138,10 @@ def published(study: str, scale: str = "paper") -> list[dict]:
     return _settings([shared | part for part in parts])
 
 
-@dataclass(frozen=True)
-class Results:
-    """The frames of a study and, in `origin`, one line that says where they come from."""
+def results(name: str, scale: str = "paper") -> SimpleNamespace:
+    """Return the frames `finals`, `history` and `curves` of a published study, and in `origin` one line that says where they come from.
 
-    finals: pd.DataFrame
-    history: pd.DataFrame
-    curves: pd.DataFrame
-    origin: str
-
-
-def results(name: str, scale: str = "paper") -> Results:
-    """Return a published study: trained here at the quick scale; at the paper scale from `data/`, and what that lacks is computed.
+    At the quick scale they are trained here; at the paper scale they are those in `data/`, and what that lacks is computed.
 
     Parameters
     ----------
@@ -1173,10 +1160,11 @@ def results(name: str, scale: str = "paper") -> Results:
         began = time.perf_counter()
         frames = _select(name, [_live(name, cell) for cell in _cells(settings, math.inf)])
         frames |= {what: with_sums(frames[what]) for what in ("finals", "history")}
-        return Results(**frames, origin=f"{frames['finals']['trial'].nunique()} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
+        count = frames["finals"]["trial"].nunique()
+        return SimpleNamespace(**frames, origin=f"{count} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
     study(name)
     origin = f"{in_thousands(settings[0]['trials'])} trials an arm from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes."
-    return Results(*(stored(name, what) for what in ("finals", "history", "curves")), origin=origin)
+    return SimpleNamespace(**{what: stored(name, what) for what in ("finals", "history", "curves")}, origin=origin)
 
 
 def study(name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: int = 2, client=None) -> pd.DataFrame:
