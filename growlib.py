@@ -322,31 +322,42 @@ def staircase_slope(n: torch.Tensor) -> torch.Tensor:
     return torch.where((n <= 0) | (n >= 1), torch.zeros_like(n), math.pi / 2 * torch.sin(math.pi * n))
 
 
+_CONTROL = {"metadata": {"control": True}}  # of a field that only controls change; studies do not mention it where it is as in the paper
+
+
 @dataclass(frozen=True)
 class Growth:
     """What a network's size is: where it starts and goes, what it opens, and who moves it.
 
     The three arms differ in one value: growing starts small, grown starts at the target and stays
-    trainable (the paper's comparison), static starts there frozen. These four fields take one value, or one
-    for each trial.
+    trainable (the paper's comparison), static starts there frozen. The first four fields take one value, or one
+    for each trial; the last three are for controls, which change one of them.
     """
 
     start: float = 0.0
     target: float = 1.0
     coupling: float = 0.0
     frozen: bool = False  # True: the size stays where it starts
+    speed: float = field(default=1.0, **_CONTROL)  # how many times the learning rate the size moves with
+    feeds: float = field(default=1.0, **_CONTROL)  # how many times the size is the neurons' input; 0: it is none
+    opens: str = field(default="neurons", **_CONTROL)  # what the gate multiplies: the neurons, the learning "rate" of all else, or "nothing"
 
     def __post_init__(self):
-        for name in ("start", "target", "coupling"):
+        for name in ("start", "target", "coupling", "speed", "feeds"):
             _number(name, getattr(self, name), 0)
+        for name, choices in (("mask", self.masks), ("learns_from", ("size", "loss")), ("opens", ("neurons", "rate", "nothing"))):
+            _choice(name, getattr(self, name), choices)
         if np.asarray(self.frozen).dtype != bool:
             raise ValueError(f"frozen is {self.frozen!r}; it takes True or False, or one for each trial")
 
     def arm(self) -> np.ndarray | str:
         """Return "growing", "grown" or "static", which follows from the values (one for each trial where they are)."""
-        begins = np.where(np.asarray(self.start) == np.asarray(self.target), "grown", "growing")
-        arm = np.where(self.frozen, "static", begins)
+        arm = np.where(self.frozen, "static", np.where(np.asarray(self.start) == np.asarray(self.target), "grown", "growing"))
         return str(arm) if arm.ndim == 0 else arm
+
+    def acts(self, size: torch.Tensor, width: int) -> torch.Tensor:
+        """Return what multiplies the neurons, (width, T): their gates, or 1 where those open something else."""
+        return self.gate(size, width) if self.opens == "neurons" else torch.ones_like(size).expand(width, -1)
 
     def needed(self, width: int) -> int:
         """Return how many neurons take part, all unless a method knows better."""
@@ -364,14 +375,16 @@ class AuxiliaryWeight(Growth):
     target: float = 5.0  # N_inf, neurons; paper: 5
     coupling: float = 0.1  # λ of the size loss λ (N - N_inf)², dimensionless; paper: 0.1, Figure 5: 0.01
 
-    mask = "staircase"
-    learns_from = "loss"
-    start_noise = 0.0
+    mask: str = field(default="staircase", **_CONTROL)  # "staircase", from the first neuron; "reversed", from the last; "shared", all at once
+    learns_from: str = field(default="loss", **_CONTROL)  # what moves N: the whole loss, or the "size" loss alone, a ramp that the task cannot see
+
+    masks, start_noise = ("staircase", "shared", "reversed"), 0.0
     fan_in_power = 0.0  # first weights are uniform within ± this power of the number of inputs
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return N - m + 1 for the neurons m = 1 ... width, (width, T), the argument of their gates (neurons)."""
-        return size - torch.arange(width, dtype=size.dtype, device=size.device)[:, None]
+        order = torch.arange(width, dtype=size.dtype, device=size.device)[:, None]
+        return {"staircase": size - order, "reversed": size - order.flip(0), "shared": (size / width).expand(width, -1)}[self.mask]
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return every neuron's gate, (width, T), 0 ... 1, for sizes (T,) in neurons."""
@@ -379,11 +392,12 @@ class AuxiliaryWeight(Growth):
 
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return the derivative of every gate by the size, (width, T), 1/neuron."""
-        return staircase_slope(self.steps(size, width))
+        return staircase_slope(self.steps(size, width)) / (width if self.mask == "shared" else 1)
 
     def needed(self, width: int) -> int:
         """Return how many neurons take part while no size passes this number: one more than start and target, for overshoot."""
-        return min(width, math.ceil(max(self.start.max().item(), self.target.max().item())) + 1)
+        most = math.ceil(max(self.start.max().item(), self.target.max().item())) + 1
+        return min(width, most) if self.mask == "staircase" and self.opens == "neurons" else width
 
 
 @dataclass(frozen=True)
@@ -401,12 +415,11 @@ class ControllerMask(Growth):
     learns_from: str = "size"  # what moves s: the size loss alone, or the whole loss
     start_noise: float = 1e-5  # standard deviation of a normal draw that is added to a start of 0
 
+    masks = ("shared", "neuron")
     fan_in_power = -0.5
 
     def __post_init__(self):
         super().__post_init__()
-        _choice("mask", self.mask, ("shared", "neuron"))
-        _choice("learns_from", self.learns_from, ("size", "loss"))
         _number("start_noise", self.start_noise, 0)
         for name in ("start", "target"):
             if (most := _number(name, getattr(self, name)).max()) > 1:
@@ -428,7 +441,7 @@ class ControllerMask(Growth):
         return torch.where((gate <= 0) | (gate >= 1), torch.zeros_like(gate), width * rise)
 
 
-VARIED = tuple(f.name for f in fields(Growth))  # what may differ between networks that train side by side
+VARIED = ("start", "target", "coupling", "frozen")  # what may differ between networks that train side by side
 METHODS = {method.__name__: method for method in (AuxiliaryWeight, ControllerMask)}
 
 
@@ -490,10 +503,10 @@ def outputs(theta: torch.Tensor, x: torch.Tensor, growth: Growth, width: int | S
     layer has its own gates; the size is an input to the first.
     """
     size, layers = unpack(theta, layer_shapes(width, len(x), count))
-    signal = torch.cat([size.expand(1, *x.shape[1:]), x])
+    signal = torch.cat([growth.feeds * size.expand(1, *x.shape[1:]), x])
     for layer in layers[:-1]:
         z = layer[0, :, None] + torch.einsum("iht,ipt->hpt", layer[1:], signal)
-        signal = growth.gate(size, layer.shape[1])[:, None] * torch.tanh(z)
+        signal = growth.acts(size, layer.shape[1])[:, None] * torch.tanh(z)
     return layers[-1][0, :, None] + torch.einsum("hot,hpt->opt", layers[-1][1:], signal)
 
 
@@ -526,8 +539,8 @@ def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
     if len(shapes) > 2:
         return _by_autograd(theta, x, y, share, growth, shapes, loss)
     size, ((b, u, *w), output) = unpack(theta, shapes)
-    c, v = output[0], output[1:]  # b, u, w: (A, T), c: (O, T), v: (A, O, T)
-    z = (b + u * size)[:, None] + w[0][:, None] * x[0]
+    c, v, fed = output[0], output[1:], growth.feeds * size  # b, u, w: (A, T), c: (O, T), v: (A, O, T), fed: (T,)
+    z = (b + u * fed)[:, None] + w[0][:, None] * x[0]
     for w_i, x_i in zip(w[1:], x[1:], strict=True):
         z = z + w_i[:, None] * x_i
     a = 2 * torch.sigmoid(2 * z) - 1  # tanh, (A, P, T), a third faster
@@ -540,9 +553,9 @@ def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
     gz = inner * (1 - a * a)  # (A, P, T)
     db, dw = outer * gz.sum(1), [outer * (gz * x_i).sum(1) for x_i in x]
     ga = [(g_o * a).sum(1) for g_o in g]  # (A, T) each
-    dsize = (u * db).sum(0) + sum((v[:, o] * slope * ga[o]).sum(0) for o in range(len(g)))
+    dsize = growth.feeds * (u * db).sum(0) + sum((v[:, o] * slope * ga[o]).sum(0) for o in range(len(g)))
     dv = torch.stack([gate * ga_o for ga_o in ga], 1)  # (A, O, T)
-    return pack(dsize, [db, size * db, *dw, torch.stack([g_o.sum(0) for g_o in g]), dv])
+    return pack(dsize, [db, fed * db, *dw, torch.stack([g_o.sum(0) for g_o in g]), dv])
 
 
 def _loss_slopes(y_hat, y, loss, share):
@@ -561,8 +574,7 @@ def _by_autograd(theta, x, y, share, growth, shapes, loss):
 
     def total(theta):
         y_hat = outputs(theta, x, growth, widths, shapes[-1][1])
-        each = task_loss(y_hat[:, :, None], y[:, None], loss)  # (P, T)
-        return (each * share).sum()
+        return (task_loss(y_hat[:, :, None], y[:, None], loss) * share).sum()  # (P, T) before the sum
 
     return torch.func.grad(total)(theta)
 
@@ -586,13 +598,14 @@ def _update(state, gradient, knobs, growth, widths, shapes, optimizer):
     theta, lost, *moments, _, peak, used = state.split(_rows_of(shapes, optimizer))
     lr, target, coupling, moves, heeds = knobs
     size_part = heeds * gradient[0] + 2 * coupling * (theta[0] - target)
-    change = torch.cat([(moves * size_part)[None], gradient[1:]])
+    change = torch.cat([size_part[None], gradient[1:]])
     if optimizer == "adam":  # betas 0.9, 0.999, eps 1e-8
         mean, square, epoch = moments
         mean, square, epoch = 0.9 * mean + 0.1 * change, 0.999 * square + 0.001 * change**2, epoch + 1
         change = mean / (1 - 0.9**epoch) / (torch.sqrt(square / (1 - 0.999**epoch)) + 1e-8)
         moments = mean, square, epoch
-    theta, lost = _move(theta, -lr * change, lost)
+    rate = lr if growth.opens != "rate" else lr * torch.cat([growth.gate(theta[0], width) for width in widths]).mean(0)
+    theta, lost = _move(theta, -torch.cat([(lr * moves * change[0])[None], rate * change[1:]]), lost)
     gates, now = _gates(growth, theta[0], widths), theta[:1]
     used = used + (gates[: len(gates) // 2] > 1e-3).sum(0, keepdim=True)
     return torch.cat([theta, lost, *moments, gates, torch.maximum(peak, now), used])
@@ -607,7 +620,8 @@ def _rows_of(shapes, optimizer):
 
 def _gates(growth, size, widths):
     """The gates of the first neurons of every hidden layer and below them their slopes, (2A, T)."""
-    return torch.cat([part(size, width) for part in (growth.gate, growth.slope) for width in widths])
+    slope = growth.slope if growth.opens == "neurons" else lambda size, width: torch.zeros_like(size).expand(width, -1)
+    return torch.cat([part(size, width) for part in (growth.acts, slope) for width in widths])
 
 
 def _epoch_of(state, points, knobs, growth, widths, task, optimizer, compiled, threads):
@@ -616,7 +630,7 @@ def _epoch_of(state, points, knobs, growth, widths, task, optimizer, compiled, t
     It is compiled for tensors like these; λ and the like are tensors too, so that one code serves them all. It is traced
     and given to the compiler directly: torch.compile checks its guards in every epoch, which takes longer than the epoch.
     """
-    bare, (x, y, share) = replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False), points[0]
+    bare, (x, y, share) = replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False, speed=1.0), points[0]
     shapes = layer_shapes(widths, task.inputs, task.outputs)
     key = bare, tuple(widths), task.loss, task.outputs, optimizer, threads, state.shape, state.dtype, state.device, x.shape
 
@@ -661,9 +675,8 @@ def _machine_code(key, function, example, compiled, threads):
     if not compiled:
         return function
     if key not in _COMPILED:
-        options = {"cpp.vec_isa_ok": True, "cpp.threads": threads}
         with torch.no_grad():
-            _COMPILED[key] = torch._inductor.compile(make_fx(function)(*example), example, options=options)
+            _COMPILED[key] = torch._inductor.compile(make_fx(function)(*example), example, options={"cpp.vec_isa_ok": True, "cpp.threads": threads})
     return _COMPILED[key]
 
 
@@ -761,11 +774,10 @@ class Run:
         if not str(path).endswith(".npz"):
             raise ValueError(f"path is {path!r}; it takes a file name that ends in .npz")
         frames = {name: np.frombuffer(getattr(self, name).to_parquet(), dtype=np.uint8) for name in ("finals", "history")}
-        kept = np.array(list(self.snapshots), dtype=np.int64)
         about = {"task": [self.task.name, self.task.options], "growth": [type(self.growth).__name__, asdict(self.growth)], "settings": self.settings}
         with _replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, weights=self.weights, about=np.array(json.dumps(_plain(about))), epochs=kept,
-                                snapshots=np.array(list(self.snapshots.values())), **frames)
+            np.savez_compressed(file, weights=self.weights, about=np.array(json.dumps(_plain(about))), **frames,
+                                epochs=np.array(list(self.snapshots), dtype=np.int64), snapshots=np.array(list(self.snapshots.values())))
 
 
 def load(path: str | os.PathLike) -> Run:
@@ -911,7 +923,7 @@ def _tensors(task, growth, settings, numbers, padded):
     x, y = (torch.tensor(a, **make) for a in _data(task, settings, where=padded))
     begins = replace(growth, start=np.broadcast_to(growth.start, numbers.shape)[padded])
     theta = initial_weights(settings["seed"], numbers[padded], settings["width"], begins, task.inputs, task.outputs).to(**make)
-    moves, heeds = knob(1.0 - np.asarray(growth.frozen)), knob(growth.learns_from == "loss")  # heeds the task loss, or only its own
+    moves, heeds = knob(growth.speed * (1.0 - np.asarray(growth.frozen))), knob(growth.learns_from == "loss")  # heeds the task loss, or only its own
     growth = replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
     state = [theta, *(torch.zeros_like(theta) for _ in range(3 if settings["optimizer"] == "adam" else 1))]
     if settings["optimizer"] == "adam":
@@ -1016,7 +1028,7 @@ def _measure(theta, x, y, growth, task, widths):
     record = {"train_task_loss": task_loss(*parts[0], task.loss), "test_task_loss": task_loss(*parts[1], task.loss),
               "size_loss": size_loss(size, growth.target.double(), growth.coupling.double()), "size": size,
               "gate": torch.cat([growth.gate(size, width) for width in widths]).mean(0),
-              "active_width": sum((growth.gate(size, width) > 1e-3).sum(0) for width in widths),
+              "active_width": sum((growth.acts(size, width) > 1e-3).sum(0) for width in widths),
               "accuracy": _right(*parts[1]) if task.classes else torch.full_like(size, math.nan)}
     return {name: value.cpu().numpy() for name, value in record.items()}
 
@@ -1244,7 +1256,9 @@ def about_stored(study: str) -> dict:
 
 def _described(settings):
     """The settings of a piece of work as plain JSON values."""
-    return _plain(settings | {"growth": {"method": type(settings["growth"]).__name__, **asdict(settings["growth"])}})
+    growth = settings["growth"]
+    told = {f.name: getattr(growth, f.name) for f in fields(growth) if not f.metadata or getattr(growth, f.name) != f.default}
+    return _plain(settings | {"growth": {"method": type(growth).__name__, **told}})
 
 
 def is_stored(study: str) -> bool:
