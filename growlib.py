@@ -322,7 +322,7 @@ def staircase_slope(n: torch.Tensor) -> torch.Tensor:
     return torch.where((n <= 0) | (n >= 1), torch.zeros_like(n), math.pi / 2 * torch.sin(math.pi * n))
 
 
-_CONTROL = {"metadata": {"control": True}}  # of a field that only controls change; studies do not mention it where it is as in the paper
+_CONTROL = {"metadata": {"control": True}, "repr": False}  # of a field that only controls change; studies mention it only where it differs
 
 
 @dataclass(frozen=True)
