@@ -36,7 +36,6 @@ import itertools
 import json
 import math
 import os
-import platform
 import secrets
 import signal
 import threading
@@ -59,7 +58,6 @@ import pyarrow.parquet as pq
 import seaborn as sns
 import torch
 from matplotlib.figure import Figure
-from PIL import Image
 from scipy import optimize, special, stats
 from torch.fx.experimental.proxy_tensor import make_fx
 from tqdm.auto import tqdm
@@ -71,6 +69,7 @@ BLOCK = 256  # trials trained side by side, in large ensembles on each thread: w
 MANY_POINTS = 1000  # from so many training points on, trials train one at a time,
 CHUNK, CHUNK_POINTS = 80_000, 320  # on so many activations at a time, but no fewer points
 FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
+ONLY_FINAL = ["flops_done", "seconds", "diverged", "accuracy_fresh"]  # columns of finals that histories leave out
 TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
 
 # ------------------------------------------------------------------------------------------- checks
@@ -131,6 +130,8 @@ class Task:
         Numbers that enter and leave the network.
     target : callable, optional
         x to the y without noise, of the same shape, where there is one input.
+    gap : float
+        No point with |x| below it trains; those that are drawn there test.
     """
 
     name: str
@@ -141,10 +142,11 @@ class Task:
     inputs: int = 1
     outputs: int = 1
     target: Callable[[np.ndarray], np.ndarray] | None = None
+    gap: float = 0.0
     options: dict = field(default_factory=dict, compare=False)  # what `task` was given
 
     def __post_init__(self):
-        _whole("points", self.points, 2), _whole("test_points", self.test_points)
+        _whole("points", self.points, 2), _whole("test_points", self.test_points), _number("gap", self.gap, 0)
         if self.test_points >= self.points:
             raise ValueError(f"test_points is {self.test_points}; it takes less than points, which is {self.points}")
 
@@ -166,9 +168,13 @@ class Task:
     def draw(self, seed: int, trials: Sequence[int], stream: str = "data", points: int | None = None):
         """Draw the trials' data sets: x (inputs, points, T) and y (points, T) in float64, the training points first."""
         sets = [self.sample(random_stream(seed, k, stream), self.points if points is None else points) for k in trials]
+        if self.gap:
+            sets = [(x[:, last], y[last]) for x, y in sets for last in [np.argsort(np.abs(x[0]) < self.gap, kind="stable")]]
         x, y = np.stack([x for x, _ in sets], axis=-1), np.stack([y for _, y in sets], axis=-1)
         if x.shape != (self.inputs, *y.shape) or not (np.isfinite(x).all() and np.isfinite(y).all()):
             raise ValueError(f"sample gives x of shape {x.shape[:-1]}; it takes finite numbers, ({self.inputs}, {len(y)}), and as many y")
+        if self.gap and points is None and (np.abs(x[0, : self.train_points]) < self.gap).any():
+            raise ValueError(f"gap is {self.gap}; it takes less, or more test_points, so that every point in the stretch can test")
         if self.classes and not np.isin(y, np.arange(self.classes)).all():
             raise ValueError(f"sample gives the classes {np.unique(y)[:9].tolist()}; it takes 0 ... {self.classes - 1}")
         return x, y
@@ -205,11 +211,11 @@ def _polynomial(*conditions):
 _CUBIC = _polynomial((-1, 0, 1), (1, 0, 1), (1 / 3, 0, -2 / 3), (1 / 3, 1, 0))
 
 
-def _few(name, target, **options):
-    """A task on few uniform random points, drawn anew by each trial."""
+def _few(name, target, noise=0.0, **options):
+    """A task on few uniform random points, drawn anew by each trial, with normal noise of that standard deviation."""
     def sample(generator, points):
         x = generator.uniform(-1, 1, points)
-        return x[None], target(x)
+        return x[None], target(x) + (noise and noise * generator.standard_normal(points))
 
     return Task(name, sample, target=target, **options)
 
@@ -230,28 +236,27 @@ def _large(name, draw, points, **options):
     return Task(name, sample, points=points, test_points=points - int(0.8 * points), **options)
 
 
-def _bessel_grid(points=32_768):
-    target = _bessel([0, 1, 2], -2 * math.pi, 2 * math.pi)
-
-    def draw(_, points):
+def _curve(name, f, points, noise, **options):
+    """A task on many evenly spaced x, with normal noise of that standard deviation, scaled afterwards; None draws no noise at all."""
+    def draw(generator, points):
         x = np.linspace(-1, 1, points)
-        return x[None], _unit(target(x))
+        return x[None], _unit(f(x) + (0 if noise is None else noise * generator.standard_normal(points)))
 
-    return _large("bessel-grid", draw, points, target=target)
+    return _large(name, draw, points, **options)
+
+
+def _bessel_grid(points=32_768, noise=0.0, gap=0.0):
+    target = _bessel([0, 1, 2], -2 * math.pi, 2 * math.pi)
+    return _curve("bessel-grid", target, points, noise or None, target=target, gap=gap)
+
+
+def _bumps(x):
+    """Three Gaussian bumps on [-4, 4]."""
+    return sum(a * np.exp(-((4 * x - mu) ** 2) / (2 * sd**2)) for mu, sd, a in ((-2, 0.5, 1), (0, 0.8, 1.5), (2, 0.3, 0.8)))
 
 
 def _gaussian_mixture(points=32_768, noise=0.1):
-    """Three Gaussian bumps on [-4, 4] with normal noise of that standard deviation, scaled afterwards."""
-    noise = float(_number("noise", noise, 0))
-
-    def bumps(t):
-        return sum(a * np.exp(-((t - mu) ** 2) / (2 * sd**2)) for mu, sd, a in ((-2, 0.5, 1), (0, 0.8, 1.5), (2, 0.3, 0.8)))
-
-    def draw(generator, points):
-        x = np.linspace(-1, 1, points)
-        return x[None], _unit(bumps(4 * x) + noise * generator.standard_normal(points))
-
-    return _large("gaussian-mixture", draw, points)
+    return _curve("gaussian-mixture", _bumps, points, noise)
 
 
 def _spirals(points=32_768, classes=5):
@@ -261,8 +266,7 @@ def _spirals(points=32_768, classes=5):
     def draw(generator, points):
         each = points // classes
         radius = np.tile(np.linspace(0, 5, each), classes)
-        angle = np.concatenate([np.linspace(4 * k, 4 * (k + 1), each) for k in range(classes)])
-        angle = angle + 0.2 * generator.standard_normal(len(angle))
+        angle = np.concatenate([np.linspace(4 * k, 4 * (k + 1), each) for k in range(classes)]) + 0.2 * generator.standard_normal(each * classes)
         x = np.stack([_unit(radius * np.sin(angle)), _unit(radius * np.cos(angle))])
         return x, np.repeat(np.arange(float(classes)), each)
 
@@ -291,19 +295,21 @@ def task(name: str | Task, **options) -> Task:
         One of `TASKS`, the targets of the paper; a Task is returned as it is; a function of x on [-1, 1] is learned from few points.
     **options
         Where they are to differ from the paper's: `points` and, on few points, `test_points` (counts); `noise` (standard
-        deviation, gaussian-mixture); `classes` (count, spirals).
+        deviation, regressions); `gap` (half the width of a stretch around x = 0 without training points, but for spirals and
+        gaussian-mixture); `classes` (count, spirals).
 
     Raises
     ------
     ValueError
         The name or an option is unknown, or its value is not what it takes.
     """
+    _number("noise", options.get("noise", 0), 0)
     if callable(name):
         return _few(getattr(name, "__name__", "target"), name, **options)
     if isinstance(name, Task):
         return replace(name, **options, options=name.options | options)
     make = TASKS[_choice("task", name, TASKS)]
-    known = ("points", "test_points") if isinstance(make, functools.partial) else tuple(inspect.signature(make).parameters)
+    known = ("points", "test_points", "noise", "gap") if isinstance(make, functools.partial) else tuple(inspect.signature(make).parameters)
     for option in options:
         _choice(f"option of task {name}", option, known)
     return replace(make(**options), options=options)
@@ -322,16 +328,16 @@ def staircase_slope(n: torch.Tensor) -> torch.Tensor:
     return torch.where((n <= 0) | (n >= 1), torch.zeros_like(n), math.pi / 2 * torch.sin(math.pi * n))
 
 
-_CONTROL = {"metadata": {"control": True}, "repr": False}  # of a field that only controls change; studies mention it only where it differs
+_CONTROL = {"metadata": {"control": True}}  # of a field that only controls change; it is mentioned only where it differs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Growth:
     """What a network's size is: where it starts and goes, what it opens, and who moves it.
 
     The three arms differ in one value: growing starts small, grown starts at the target and stays
     trainable (the paper's comparison), static starts there frozen. The first four fields take one value, or one
-    for each trial; the last three are for controls, which change one of them.
+    for each trial; the others are for controls, which change one of them.
     """
 
     start: float = 0.0
@@ -340,15 +346,24 @@ class Growth:
     frozen: bool = False  # True: the size stays where it starts
     speed: float = field(default=1.0, **_CONTROL)  # how many times the learning rate the size moves with
     feeds: float = field(default=1.0, **_CONTROL)  # how many times the size is the neurons' input; 0: it is none
+    forgets: bool = field(default=False, **_CONTROL)  # True: Adam forgets its moments when the size comes within 1 % of the target
     opens: str = field(default="neurons", **_CONTROL)  # what the gate multiplies: the neurons, the learning "rate" of all else, or "nothing"
 
     def __post_init__(self):
-        for name in ("start", "target", "coupling", "speed", "feeds"):
-            _number(name, getattr(self, name), 0)
+        for name in ("start", "target", "coupling", "speed", "feeds", "start_noise"):
+            if _number(name, getattr(self, name), 0).max() > self.most and name in ("start", "target"):
+                raise ValueError(f"{name} is {np.max(getattr(self, name)):g}; it takes at most {self.most:g}, where every neuron takes part")
         for name, choices in (("mask", self.masks), ("learns_from", ("size", "loss")), ("opens", ("neurons", "rate", "nothing"))):
             _choice(name, getattr(self, name), choices)
         if np.asarray(self.frozen).dtype != bool:
             raise ValueError(f"frozen is {self.frozen!r}; it takes True or False, or one for each trial")
+
+    def values(self) -> dict:
+        """Return its fields by name, those for controls only where they differ from their defaults."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if not f.metadata or np.any(getattr(self, f.name) != f.default)}
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.values().items())})"
 
     def arm(self) -> np.ndarray | str:
         """Return "growing", "grown" or "static", which follows from the values (one for each trial where they are)."""
@@ -364,7 +379,7 @@ class Growth:
         return width
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AuxiliaryWeight(Growth):
     """Growth by one more weight N, in neurons, which is the network's size and an input to every hidden neuron.
 
@@ -378,7 +393,7 @@ class AuxiliaryWeight(Growth):
     mask: str = field(default="staircase", **_CONTROL)  # "staircase", from the first neuron; "reversed", from the last; "shared", all at once
     learns_from: str = field(default="loss", **_CONTROL)  # what moves N: the whole loss, or the "size" loss alone, a ramp that the task cannot see
 
-    masks, start_noise = ("staircase", "shared", "reversed"), 0.0
+    masks, most, start_noise = ("staircase", "shared", "reversed"), math.inf, 0.0
     fan_in_power = 0.0  # first weights are uniform within ± this power of the number of inputs
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
@@ -400,7 +415,7 @@ class AuxiliaryWeight(Growth):
         return min(width, most) if self.mask == "staircase" and self.opens == "neurons" else width
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ControllerMask(Growth):
     """Growth by a controller's value s, which is an input and makes the mask that multiplies the neurons; p = sin²(πs/2).
 
@@ -415,15 +430,7 @@ class ControllerMask(Growth):
     learns_from: str = "size"  # what moves s: the size loss alone, or the whole loss
     start_noise: float = 1e-5  # standard deviation of a normal draw that is added to a start of 0
 
-    masks = ("shared", "neuron")
-    fan_in_power = -0.5
-
-    def __post_init__(self):
-        super().__post_init__()
-        _number("start_noise", self.start_noise, 0)
-        for name in ("start", "target"):
-            if (most := _number(name, getattr(self, name)).max()) > 1:
-                raise ValueError(f"{name} is {most:g}; it takes at most 1, where every neuron takes part")
+    masks, most, fan_in_power = ("shared", "neuron"), 1.0, -0.5
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return every neuron's gate, (width, T), 0 ... 1, for values s of (T,), dimensionless."""
@@ -600,12 +607,13 @@ def _update(state, gradient, knobs, growth, widths, shapes, optimizer):
     size_part = heeds * gradient[0] + 2 * coupling * (theta[0] - target)
     change = torch.cat([size_part[None], gradient[1:]])
     if optimizer == "adam":  # betas 0.9, 0.999, eps 1e-8
-        mean, square, epoch = moments
-        mean, square, epoch = 0.9 * mean + 0.1 * change, 0.999 * square + 0.001 * change**2, epoch + 1
+        moments = mean, square, epoch = 0.9 * moments[0] + 0.1 * change, 0.999 * moments[1] + 0.001 * change**2, moments[2] + 1
         change = mean / (1 - 0.9**epoch) / (torch.sqrt(square / (1 - 0.999**epoch)) + 1e-8)
-        moments = mean, square, epoch
     rate = lr if growth.opens != "rate" else lr * torch.cat([growth.gate(theta[0], width) for width in widths]).mean(0)
+    far = torch.abs(theta[0] - target) > target / 100
     theta, lost = _move(theta, -torch.cat([(lr * moves * change[0])[None], rate * change[1:]]), lost)
+    if growth.forgets:
+        moments = [part * ~(far & (torch.abs(theta[0] - target) <= target / 100)) for part in moments]
     gates, now = _gates(growth, theta[0], widths), theta[:1]
     used = used + (gates[: len(gates) // 2] > 1e-3).sum(0, keepdim=True)
     return torch.cat([theta, lost, *moments, gates, torch.maximum(peak, now), used])
@@ -797,15 +805,12 @@ def _plain(value):
 
 def _trials(trials):
     """The numbers of the trials: 0 ... n-1 for a count, or as given."""
-    many = np.ndim(trials) and len(trials)
-    return np.array([_whole("trials", k, 0) for k in trials]) if many else np.arange(_whole("trials", trials))
+    return np.array([_whole("trials", k, 0) for k in trials]) if np.ndim(trials) and len(trials) else np.arange(_whole("trials", trials))
 
 
 def _data(task, settings, stream="data", points=None, where=slice(None)):
     """The data sets of a run's trials, or of those at `where`."""
-    sets = _trials(settings["trials"])
-    if settings["data_seed"] is not None:
-        sets = np.broadcast_to(settings["data_seed"], sets.shape)
+    sets = np.broadcast_to(settings["data_seed"], _trials(settings["trials"]).shape)
     return task.draw(settings["seed"], sets[where], stream, points)
 
 
@@ -821,8 +826,8 @@ def _log_every(epochs):
 
 def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, trials=64, epochs=4000, lr=1e-3,
         width: int | Sequence[int] = 9, seed: int = 0, optimizer: str = "gd", dtype: str = "float32", log_every: int | None = None,
-        data_seed=None, device: str = "cpu", keep_weights: bool = False, compiled: bool | None = None,
-        control: str = "none", progress: Callable[[float], None] | None = None) -> Run:
+        data_seed=None, device: str = "cpu", keep_weights: bool = False, compiled: bool | None = None, output_scale: float = 1.0,
+        prune_at: int = 0, control: str = "none", progress: Callable[[float], None] | None = None) -> Run:
     """Return many networks of one setting, trained at once by full-batch gradient descent.
 
     Trial k depends on `seed` and k alone: not on how many train beside it, and its data and first
@@ -858,6 +863,11 @@ def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, tr
         Keep the weights at every logged epoch, for `Run.theta` and `Run.predict`.
     compiled : bool, optional
         Compile the step (default: where a C++ compiler is found).
+    output_scale : float
+        What the first weights of the output layer (not its biases) are multiplied by.
+    prune_at : int
+        The epoch after which the neurons are put in falling order of the product of the norms of their incoming and outgoing
+        weights and the size is set to its target, so that the last ones shut; 0: never. For one hidden layer.
     control : str
         A name for a control experiment, copied to the frames.
     progress : callable, optional
@@ -878,7 +888,8 @@ def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, tr
     settings = {"trials": trials, "epochs": epochs, "lr": lr, "width": width,
                 "seed": _whole("seed", seed, 0), "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
                 "dtype": _choice("dtype", dtype, ("float32", "float64")), "log_every": log_every,
-                "data_seed": data_seed, "device": device, "control": control}
+                "data_seed": data_seed, "device": device, "control": control, "output_scale": _number("output_scale", output_scale, 0).item(),
+                "prune_at": _whole("prune_at", prune_at, 0)}
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
     threads = 1 if what.large or len(numbers) <= BLOCK else min(torch.get_num_threads(), 4)
@@ -887,10 +898,11 @@ def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, tr
         where = np.arange(first, min(first + block, len(numbers)))
         report = progress and (lambda part, first=first, where=where: progress((first + part * len(where)) / len(numbers)))
         pieces.append(_train(what, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, report))
-    finals, history = (pd.concat(frames, ignore_index=True).sort_values(by, kind="stable", ignore_index=True)
-                       for by, frames in zip(("epochs", "epoch"), list(zip(*pieces, strict=True))[:2], strict=True))
-    kept = {epoch: np.concatenate([p[3][epoch] for p in pieces], axis=-1) for epoch in pieces[0][3]}
-    return Run(what, growth, settings, finals, history, np.concatenate([p[2] for p in pieces], axis=-1), kept)
+    frames, weights, snapshots = zip(*pieces, strict=True)
+    history = pd.concat(frames, ignore_index=True).sort_values("epoch", kind="stable", ignore_index=True)
+    finals = history[history["epoch"].isin(ends)].rename(columns={"epoch": "epochs"}).drop(columns="gate").reset_index(drop=True)
+    kept = {epoch: np.concatenate([part[epoch] for part in snapshots], axis=-1) for epoch in snapshots[0]}
+    return Run(what, growth, settings, finals, history.drop(columns=ONLY_FINAL), np.concatenate(weights, axis=-1), kept)
 
 
 def _check_against(numbers, growth, settings):
@@ -899,14 +911,16 @@ def _check_against(numbers, growth, settings):
     if not _widths(settings["width"]):
         raise ValueError("width is []; it takes a whole number, or one for each hidden layer")
     _number("lr", settings["lr"], 0, above=True)
-    if settings["data_seed"] is not None:
-        given["data_seed"] = settings["data_seed"] = np.array([_whole("data_seed", d, 0) for d in np.atleast_1d(settings["data_seed"]).tolist()])
+    sets = numbers if settings["data_seed"] is None else np.atleast_1d(settings["data_seed"])
+    given["data_seed"] = settings["data_seed"] = np.array([_whole("data_seed", k, 0) for k in sets.tolist()])
     for name, value in given.items():
         if np.size(value) not in (1, len(numbers)):
             raise ValueError(f"{name} has {np.size(value)} values; it takes one, or one for each of the {len(numbers)} trials")
     for name in ("start", "target"):
         if np.max(given[name]) > min(_widths(settings["width"])):
             raise ValueError(f"width is {settings['width']}; it takes at least the {name}, which is {np.max(given[name]):g}")
+    if settings["prune_at"] >= np.max(settings["epochs"]) or (settings["prune_at"] and len(_widths(settings["width"])) > 1):
+        raise ValueError(f"prune_at is {settings['prune_at']}; it takes an epoch before the last, and one hidden layer")
     try:
         torch.empty(0, device=settings["device"])
     except (RuntimeError, AssertionError, TypeError):
@@ -922,12 +936,13 @@ def _tensors(task, growth, settings, numbers, padded):
 
     x, y = (torch.tensor(a, **make) for a in _data(task, settings, where=padded))
     begins = replace(growth, start=np.broadcast_to(growth.start, numbers.shape)[padded])
-    theta = initial_weights(settings["seed"], numbers[padded], settings["width"], begins, task.inputs, task.outputs).to(**make)
+    theta = initial_weights(settings["seed"], numbers[padded], settings["width"], begins, task.inputs, task.outputs)
+    unpack(theta, layer_shapes(settings["width"], task.inputs, task.outputs))[1][-1][1:] *= settings["output_scale"]
+    theta = theta.to(**make)
     moves, heeds = knob(growth.speed * (1.0 - np.asarray(growth.frozen))), knob(growth.learns_from == "loss")  # heeds the task loss, or only its own
     growth = replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
-    state = [theta, *(torch.zeros_like(theta) for _ in range(3 if settings["optimizer"] == "adam" else 1))]
-    if settings["optimizer"] == "adam":
-        state.append(torch.zeros_like(theta[:1]))  # the epoch
+    zeros = torch.zeros_like(theta)
+    state = [theta, zeros, *([zeros, zeros, zeros[:1]] if settings["optimizer"] == "adam" else [])]  # what Kahan's sum lost, moments, epoch
     return x, y, growth, (knob(settings["lr"]), growth.target, growth.coupling, moves, heeds), state
 
 
@@ -944,15 +959,15 @@ def _chunks(x, y, task, width):
 
 
 def _train(task, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, progress):
-    """Train the trials at `where` as one block, padded to its full size: finals, history, weights and snapshots."""
+    """Train the trials at `where` as one block, padded to its full size: history, weights and snapshots."""
     began, widths, given = time.perf_counter(), _widths(settings["width"]), growth
     padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
     x, y, growth, knobs, state = _tensors(task, growth, settings, numbers, padded)
     chunks, cost_of_one = _chunks(x, y, task, max(widths)), _flops(task, widths) * task.train_points
     active = widths if len(widths) > 1 else [growth.needed(widths[0])]
 
-    logged = sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends})
-    records, finals, snapshots, epoch = [], [], {}, 0
+    logged = sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends, settings["prune_at"]})
+    records, snapshots, epoch = [], {}, 0
     operations, computed, diverged = torch.zeros(block, dtype=torch.float64), 0.0, torch.zeros(block, dtype=torch.bool)
     for until in logged:
         state, used, cost, active = _epochs(state, until - epoch, chunks, knobs, growth, widths, active, task,
@@ -960,23 +975,37 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
         operations += used.double().cpu() * cost_of_one
         computed += cost * cost_of_one
         epoch = until
-        record = _measure(state[0], x, y, growth, task, widths) | {"epoch": epoch}
+        record = _measure(state[0], x, y, growth, task, widths)
         worst = np.maximum(record["train_task_loss"], record["test_task_loss"]) + record["size_loss"]
         diverged |= torch.tensor(~(worst <= TOO_LARGE))
-        records.append(record | {"trial": numbers[padded]})
+        record |= {"epoch": epoch, "flops": operations.numpy().copy(), "flops_done": computed, "diverged": diverged.numpy().copy(),
+                   "seconds": (time.perf_counter() - began) / len(where), "accuracy_fresh": math.nan}
+        if epoch in ends and task.classes and not task.large:
+            record["accuracy_fresh"] = _right(*_fresh(state[0], growth, task, settings, padded)).cpu().numpy()
+        records.append(pd.DataFrame(record).iloc[: len(where)])
         if keep_weights:
             snapshots[epoch] = state[0][:, : len(where)].cpu().numpy().copy()
-        if epoch in ends:
-            finals.append(records[-1] | {"epochs": epoch, "flops": operations.numpy().copy(), "flops_done": computed,
-                                         "diverged": diverged.numpy().copy(), "seconds": (time.perf_counter() - began) / len(where),
-                                         "accuracy_fresh": math.nan if task.large or not task.classes else _right(
-                                             *_fresh(state[0], growth, task, settings, padded)).cpu().numpy()})
+        if epoch and epoch == settings["prune_at"]:
+            state = _pruned(state, growth.target, layer_shapes(widths, task.inputs, task.outputs))
         if progress is not None:
             progress(epoch / ends[-1])
-    cut = [pd.DataFrame(r).iloc[: len(where)] for r in records], [pd.DataFrame(f).drop(columns="gate").iloc[: len(where)] for f in finals]
-    about = _about(task, given, settings, where, numbers)
-    history, finals = (pd.concat(frames, ignore_index=True) for frames in cut)
-    return _framed(finals, about), _framed(history, about), state[0][:, : len(where)].cpu().numpy(), snapshots
+    history = _framed(pd.concat(records, ignore_index=True), _about(task, given, settings, where, numbers))
+    return history, state[0][:, : len(where)].cpu().numpy(), snapshots
+
+
+def _pruned(state, target, shapes):
+    """The state with the neurons in falling order of their weights' norms, and the size at its target."""
+    _, (hidden, output) = unpack(state[0], shapes)
+    order = (hidden.square().sum(0) * output[1:].square().sum(1)).argsort(dim=0, descending=True, stable=True)  # (H, T)
+
+    def ordered(rows):
+        size, (hidden, output) = unpack(rows, shapes)
+        out = output[1:].gather(0, order[:, None].expand_as(output[1:]))
+        return pack(size, [hidden.gather(1, order.expand_as(hidden)), torch.cat([output[:1], out])])
+
+    state = [ordered(rows) if len(rows) > 1 else rows for rows in state]
+    state[0][0] = target
+    return state
 
 
 def _flops(task, widths):
@@ -1036,8 +1065,7 @@ def _measure(theta, x, y, growth, task, widths):
 def _fresh(theta, growth, task, settings, where=slice(None)):
     """The outputs (outputs, points, T) and the classes (points, T) at fresh points, or at the test points of a large set."""
     drawn = _data(task, settings, where=where) if task.large else _data(task, settings, "fresh", FRESH_POINTS, where)
-    x, y = (torch.tensor(a, dtype=theta.dtype, device=theta.device) for a in drawn)
-    x, y = (x[:, task.train_points :], y[task.train_points :]) if task.large else (x, y)
+    x, y = (torch.tensor(a[..., -task.test_points if task.large else 0 :, :], dtype=theta.dtype, device=theta.device) for a in drawn)
     return outputs(theta, x, growth, settings["width"], task.outputs), y
 
 
@@ -1057,7 +1085,6 @@ def _about(task, growth, settings, where, numbers):
         return np.broadcast_to(np.asarray(value), numbers.shape)[where]
 
     plain = {name: one(np.asarray(getattr(growth, name), dtype=float)) for name in ("start", "target", "coupling")}
-    sets = numbers if settings["data_seed"] is None else settings["data_seed"]
     arm = replace(growth, **plain, frozen=one(growth.frozen)).arm()
     widths = _widths(settings["width"])
     return {"task": task.name, "method": type(growth).__name__, "mask": growth.mask, "learns_from": growth.learns_from,
@@ -1065,13 +1092,13 @@ def _about(task, growth, settings, where, numbers):
             "width": widths[0] if len(widths) == 1 else "-".join(map(str, widths)), "lr": one(settings["lr"]),
             "points": task.points, "test_points": task.test_points, "classes": task.classes,
             "noise": task.options.get("noise", 0.1 if task.name == "gaussian-mixture" else 0.0),
-            "seed": settings["seed"], "data_seed": one(sets), "optimizer": settings["optimizer"], "dtype": settings["dtype"]}
+            "seed": settings["seed"], "data_seed": one(settings["data_seed"]), "optimizer": settings["optimizer"], "dtype": settings["dtype"]}
 
 
 def _framed(frame, about):
     """The frame with the settings in front of it and the sums that are reported beside their parts."""
     repeats = len(frame) // len(about["trial"])
-    return with_sums(pd.concat([pd.concat([pd.DataFrame(about)] * repeats, ignore_index=True), frame.drop(columns="trial")], axis=1))
+    return with_sums(pd.concat([pd.concat([pd.DataFrame(about)] * repeats, ignore_index=True), frame], axis=1))
 
 
 def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
@@ -1109,12 +1136,18 @@ def _settings(grid):
     settings, parts = [], [grid] if isinstance(grid, Mapping) else grid
     if not parts or isinstance(parts, str) or not all(isinstance(part, Mapping) and "task" in part for part in parts):
         raise ValueError(f"grid is {grid!r}; it takes a mapping that names a task and other arguments of fit, or several")
-    for part in parts:
+    for part in itertools.chain(*map(_controlled, parts)):
         lists = {name: value for name, value in part.items() if isinstance(value, list)}
         settings += [_setting(part | dict(zip(lists, values, strict=True))) for values in itertools.product(*lists.values())]
     if not settings:
         raise ValueError(f"grid is {grid!r}; its lists take at least one value each")
     return settings
+
+
+def _controlled(part):
+    """The part of a grid once for each of its `controls`, with what that changes."""
+    bare = {name: value for name, value in part.items() if name not in ("controls", "tuning")}
+    return [bare | {"control": name} | change for name, change in part.get("controls", {}).items()] or [bare]
 
 
 def _setting(chosen):
@@ -1124,7 +1157,7 @@ def _setting(chosen):
     method = METHODS[_choice("method", chosen.pop("method", "ControllerMask" if reading else "AuxiliaryWeight"), METHODS)]
     growth, arm = chosen.pop("growth", None), _choice("arm", chosen.pop("arm", "growing"), ARMS)
     moved = reading | {f.name: chosen.pop(f.name) for f in fields(growth or method) if f.name in chosen}
-    options = {name: chosen.pop(name) for name in ("points", "test_points", "noise", "classes") if name in chosen}
+    options = {name: chosen.pop(name) for name in ("points", "test_points", "noise", "gap", "classes") if name in chosen}
     known = {"task", "kept", *inspect.signature(fit).parameters} - {"task_or_name", "growth", "progress", "keep_weights"}
     for name in chosen:
         _choice("grid", name, known | {"arm", "method", "reading", "growth", *moved, *options})
@@ -1139,15 +1172,26 @@ def _spread(spec):
 
 
 def published(study: str, scale: str = "paper") -> list[dict]:
-    """Return the settings of a published study, arguments of `fit` each, an arm after the other.
+    """Return the settings of a published study, arguments of `fit` each, an arm after the other; a rate "tuned" is looked up in data/.
 
     At the quick scale there are fewer trials of them; on the large sets also fewer points and epochs, of the two sweeps fewer settings.
     """
     shared = dict(STUDIES[_choice("study", study, STUDIES)])
     parts, quick = shared.pop("part", [{}]), shared.pop("quick")
+    if "tunes" in shared:  # the learning rates of another study, on trials of their own
+        parts = [part | part["tuning"] for part in STUDIES[shared.pop("tunes")]["part"]]
     if _choice("scale", scale, ("quick", "paper")) == "quick":
         parts = quick if isinstance(quick, list) else [part | quick for part in parts]
-    return _settings([shared | part for part in parts])
+    settings = [s | {"lr": _tuned(s)} if s.get("lr") == "tuned" else s for s in _settings([shared | part for part in parts])]
+    return list({json.dumps(_described(s)): s for s in settings}.values())  # the tuned rate may be the published one
+
+
+def _tuned(setting):
+    """The learning rate whose median task loss on the test points of the study "tuning" is lowest; diverged trials are worst."""
+    tried, growth = stored("tuning"), setting["growth"]
+    alike = {"task": setting["task"], "control": setting["control"], "width": setting["width"], "method": type(growth).__name__, "arm": growth.arm()}
+    tried = tried[(tried[list(alike)] == list(alike.values())).all(axis=1)]
+    return tried["test_task_loss"].where(~tried["diverged"], np.inf).groupby(tried["lr"]).median().idxmin()
 
 
 def results(name: str, scale: str = "paper") -> SimpleNamespace:
@@ -1172,8 +1216,8 @@ def results(name: str, scale: str = "paper") -> SimpleNamespace:
         began = time.perf_counter()
         frames = _select(name, [_live(name, cell) for cell in _cells(settings, math.inf)])
         frames |= {what: with_sums(frames[what]) for what in ("finals", "history")}
-        count = frames["finals"]["trial"].nunique()
-        return SimpleNamespace(**frames, origin=f"{count} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
+        origin = f"{frames['finals']['trial'].nunique()} trials an arm, trained here in {time.perf_counter() - began:.0f} s."
+        return SimpleNamespace(**frames, origin=origin)
     study(name)
     origin = f"{in_thousands(settings[0]['trials'])} trials an arm from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes."
     return SimpleNamespace(**{what: stored(name, what) for what in ("finals", "history", "curves")}, origin=origin)
@@ -1191,7 +1235,8 @@ def study(name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: i
         What the progress bar calls it; without a grid one of `STUDIES`, which is also written to `data/`.
     grid : mapping or sequence of mappings, optional
         The `task` by name, its options, the `arm`, `method` and `reading` or a `growth` and its arguments, and what else `fit` takes;
-        a list of values is crossed with the other lists, a tuple is one value. `kept` is how many trials keep their histories and fits.
+        a list of values is crossed with the other lists, a tuple is one value; `controls` maps a name to what it changes.
+        `kept` is how many trials keep their histories and fits.
     workers : int
         Local processes, of one thread each.
     client : dask.distributed.Client, optional
@@ -1212,8 +1257,7 @@ def study(name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: i
     if grid is None:
         about = {"study": name, "method": METHOD, "settings": [_described(s) for s in settings],
                  "core_minutes": round(sum(minutes for _, minutes in found), 1), "torch": torch.__version__.split("+")[0],
-                 "python": platform.python_version(), "cpu": torch.backends.cpu.get_cpu_capability(), "machine": platform.machine(),
-                 "compiled": has_compiler()}
+                 "cpu": torch.backends.cpu.get_cpu_capability(), "compiled": has_compiler()}
         for what, frame in frames.items():
             _write_parquet(frame, _path(name, what), about)
     return with_sums(frames["finals"])
@@ -1257,8 +1301,7 @@ def about_stored(study: str) -> dict:
 def _described(settings):
     """The settings of a piece of work as plain JSON values."""
     growth = settings["growth"]
-    told = {f.name: getattr(growth, f.name) for f in fields(growth) if not f.metadata or getattr(growth, f.name) != f.default}
-    return _plain(settings | {"growth": {"method": type(growth).__name__, **told}})
+    return _plain(settings | {"growth": {"method": type(growth).__name__, **growth.values()}})
 
 
 def is_stored(study: str) -> bool:
@@ -1389,11 +1432,9 @@ def _computed(name, cells, workers, client):
     with pool, _progress(name) as report:
         futures = {pool.submit(_work, cells[i], _cell_path(cells[i])): _seconds(cells[i]) * len(cells[i]["trials"]) for i in lacking}
         try:
-            done = 0
             for future in as_completed(futures):
                 future.result()
-                done += futures[future]
-                report(done / sum(futures.values()))
+                report(sum(work for each, work in futures.items() if each.done()) / sum(futures.values()))
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list((getattr(pool, "_processes", None) or {}).values()):
@@ -1475,15 +1516,8 @@ def _progress(label):
 MEASURES = ("ratio of means", "ratio of medians", "probability")
 
 
-def pairs(frame: pd.DataFrame, value: str, against: str, by: Sequence[str]) -> pd.DataFrame:
-    """Return a row a trial with the `value` of growing and of the arm `against`; infinite where a trial diverged."""
-    kept = frame[frame["arm"].isin(("growing", against))]
-    kept = kept.assign(**{value: kept[value].where(~kept["diverged"], np.inf)})
-    return kept.pivot(index=[*by, "trial"], columns="arm", values=value).dropna()
-
-
 def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown", by: Sequence[str] = ("task",),
-            resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+            resamples: int = 2000, seed: int = 0, arm: str = "growing", measures: Sequence[str] = MEASURES) -> pd.DataFrame:
     """Return how growing does against another arm, a row a group and measure; below 1 (or above one half) favours growing.
 
     Parameters
@@ -1492,28 +1526,31 @@ def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown
         Finals of both arms, paired by `trial` within a group.
     value : str
         The column to compare; smaller is better.
-    against : {"grown", "static"}
-        The paper's comparison, or the strict one.
+    against, arm : str
+        The arm compared with, "grown" as in the paper or "static", the strict one; and the one that is compared.
     by : sequence of str
         Columns that make the groups.
     resamples, seed : int
         Bootstrap samples, and what picks them.
+    measures : sequence of str
+        Of `MEASURES`, or "ratio of interquartile means".
 
     Returns
     -------
     DataFrame
-        `measure` is the ratio of means (growing over comparison; pairs that both converged), the ratio of
-        medians, or the probability that growing ends lower (ties count a half; diverged trials are worst).
+        `measure` is the ratio of means (growing over comparison; pairs that both converged), of medians, or of
+        interquartile means, or the probability that growing ends lower (ties count a half; diverged trials are worst).
         `estimate`, `low` and `high` are dimensionless, with a 95 % BCa interval over trials; `pairs` counts
         them and `lost` those that diverged.
     """
-    _choice("against", against, ("grown", "static"))
-    rows = []
-    for group, part in pairs(frame, value, against, by).groupby(list(by)):
-        a, b = part["growing"].to_numpy(), part[against].to_numpy()
+    _choice("against", against, frame["arm"].unique()), _choice("arm", arm, frame["arm"].unique())
+    fine = frame.assign(**{value: frame[value].where(~frame["diverged"], np.inf)})
+    wide, rows = fine.pivot(index=[*by, "trial"], columns="arm", values=value)[[arm, against]].dropna(), []
+    for group, part in wide.groupby(list(by)):
+        a, b = part[arm].to_numpy(), part[against].to_numpy()
         both = np.isfinite(a) & np.isfinite(b)
         about = dict(zip(by, group, strict=True)) | {"against": against, "value": value, "pairs": len(a), "lost": int((~both).sum())}
-        for measure in MEASURES:
+        for measure in [_choice("measures", name, (*MEASURES, "ratio of interquartile means")) for name in measures]:
             sample = (a[both], b[both]) if measure == "ratio of means" else (a, b)
             rows.append(about | {"measure": measure} | _interval(sample, measure, resamples, seed))
     return pd.DataFrame(rows)
@@ -1523,8 +1560,13 @@ def _measured(a, b, measure, axis=-1):
     """One measure of paired samples along an axis."""
     if measure == "probability":
         return ((a < b) + (a == b) / 2).mean(axis)
-    middle = np.mean if measure == "ratio of means" else np.median
+    middle = {"ratio of means": np.mean, "ratio of medians": np.median}.get(measure, lambda values, axis: stats.trim_mean(values, 0.25, axis))
     return middle(a, axis) / middle(b, axis)
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """Return the p-values corrected for their number by Holm's step-down method, in the same order: each bounds the chance of any false find."""
+    return np.minimum(np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1)), 1)[stats.rankdata(p, "ordinal") - 1]
 
 
 def _interval(sample, measure, resamples, seed):
@@ -1611,8 +1653,7 @@ class Picture(Figure):
 
     def _repr_png_(self):
         self.savefig(drawn := io.BytesIO(), format="png")
-        Image.open(drawn).convert("RGB").quantize(64).save(small := io.BytesIO(), "png", optimize=True)  # a third of the bytes
-        return small.getvalue()
+        return drawn.getvalue()
 
 
 def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 4.2, **options) -> tuple[Figure, np.ndarray]:
@@ -1670,25 +1711,6 @@ def plot_mirrored(finals: pd.DataFrame, axes: mpl.axes.Axes, value: str = "test_
     if fine[value].max() < 300 * fine[value].min():
         axes.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 3)))
     axes.xaxis.set_minor_formatter("")
-    return axes
-
-
-def plot_fit(curves: pd.DataFrame, task: Task, axes: mpl.axes.Axes, points=None, trial: int = 0) -> mpl.axes.Axes:
-    """Draw one trial's fit in each arm over the target, with the residuals inset; `points` are its training x and y."""
-    x = np.linspace(-1, 1, 401)
-    axes.plot(x, task.target(x), color="black", lw=3, alpha=0.25, label="target")
-    inset = axes.inset_axes([0.12, 0.08, 0.42, 0.28])
-    for arm, part in curves[(curves["trial"] == trial) & (curves["kind"] == "prediction")].groupby("arm"):
-        style = {"color": COLOURS[arm], "ls": DASHES[arm], "lw": 1.4}
-        axes.plot(part["x"], part["prediction"], label=arm, **style)
-        inset.plot(part["x"], part["prediction"] - task.target(part["x"].to_numpy()), **style)
-    if points is not None:
-        axes.plot(*points, "k.", ms=3, label="training points")
-    inset.axhline(0, color="black", lw=0.5)
-    inset.set_title("residual", fontsize=8, pad=2)
-    inset.tick_params(labelsize=7)
-    axes.set(xlabel="x (dimensionless)", ylabel="ŷ (dimensionless)")
-    axes.legend(frameon=False, fontsize=8)
     return axes
 
 

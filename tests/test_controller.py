@@ -225,7 +225,7 @@ def mine(sample):
     (lambda: growlib.ControllerMask(start_noise=-1), "start_noise is -1"),
     (lambda: growlib.task("spirals", classes=1), "classes is 1; it takes a whole number of at least 2"),
     (lambda: growlib.task("gaussian-mixture", noise=-0.1), "noise is -0.1; it takes a finite number of at least 0"),
-    (lambda: growlib.task("bessel-grid", noise=0.1), "option of task bessel-grid is 'noise'; it takes one of points"),
+    (lambda: growlib.task("bessel-grid", classes=3), "option of task bessel-grid is 'classes'; it takes one of points, noise, gap"),
     (lambda: small(width=[]), "width is []; it takes a whole number, or one for each hidden layer"),
     (lambda: small(width=[10, 0]), "width is 0"),
     (lambda: small(growth=growlib.ControllerMask(start=2.0)), "start is 2; it takes at most 1, where"),

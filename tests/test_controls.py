@@ -90,11 +90,76 @@ def test_a_shut_gate_on_the_rate_holds_the_weights_still_while_the_size_grows():
     assert (run.weights[0] > 0).all()
 
 
+def test_the_output_weights_alone_are_scaled():
+    growth, shapes = growlib.AuxiliaryWeight(start=5.0, frozen=True), growlib.layer_shapes(WIDTH)
+    whole, scaled = (final(growth, epochs=1, lr=1e-30, output_scale=scale).weights for scale in (1.0, 0.01))
+    (_, (hidden, output)), (_, (same, smaller)) = (growlib.unpack(torch.tensor(w), shapes) for w in (whole, scaled))
+    assert torch.equal(hidden, same) and torch.equal(output[0], smaller[0])
+    torch.testing.assert_close(smaller[1:], 0.01 * output[1:])
+
+
+def test_adam_begins_anew_when_the_size_arrives():
+    lr, shapes = 0.01, growlib.layer_shapes(WIDTH)
+    growth = growlib.ControllerMask(start=0.985, start_noise=0.0)  # the first step brings it within 1 % of 1
+    runs = {(forgets, epochs): final(growlib.replace(growth, forgets=forgets), optimizer="adam", lr=lr, epochs=epochs, log_every=1).weights
+            for forgets in (False, True) for epochs in (1, 2)}
+    np.testing.assert_array_equal(runs[False, 1], runs[True, 1])
+    anew, on = (np.abs(runs[forgets, 2] - runs[forgets, 1])[1:] for forgets in (True, False))
+    np.testing.assert_allclose(anew, lr, rtol=1e-3)  # the first step of Adam is as long as the learning rate
+    assert (np.abs(on - lr) > 0.01 * lr).any() and len(anew) == 1 + sum(f * n for f, n in shapes) - 1
+
+
+def test_pruning_keeps_the_neurons_with_the_largest_weights():
+    growth = growlib.AuxiliaryWeight(start=9.0, target=4.0, frozen=True, feeds=0.0)
+    kept = final(growth, width=9, epochs=2, lr=1e-30, prune_at=1, log_every=1)
+    whole = final(growth, width=9, epochs=1, lr=1e-30, log_every=1)
+    _, (hidden, output) = growlib.unpack(whole.theta(), growlib.layer_shapes(9))
+    norms = hidden.norm(dim=0) * output[1:].norm(dim=1)
+    x = torch.linspace(-1, 1, 7, dtype=torch.float64)
+    neurons = output[1:, 0, None] * torch.tanh(hidden[0, :, None] + hidden[2, :, None] * x[:, None])  # (H, points, T)
+    largest = neurons.gather(0, norms.topk(4, dim=0).indices[:, None].expand(-1, 7, -1)).sum(0) + output[0]
+    np.testing.assert_allclose(kept.predict(x)[:, :, 0].T, largest, rtol=1e-9, atol=1e-12)
+    assert (kept.finals["active_width"] == 4).all() and (kept.finals["arm"] == "static").all()
+
+
+def test_pruning_takes_the_optimizers_record_along():
+    shapes, theta = growlib.layer_shapes(3), torch.arange(1.0, 15.0)[:, None]
+    epoch = torch.ones(1, 1)
+    state = growlib._pruned([theta.clone(), 10 * theta, epoch], torch.tensor([2.0]), shapes)
+    torch.testing.assert_close(state[1][1:], 10 * state[0][1:])
+    assert state[0][0] == 2 and state[1][0] == 10 and state[2] is epoch
+    assert sorted(state[0][1:, 0].tolist()) == sorted(theta[1:, 0].tolist())
+
+
+def test_points_in_a_gap_test_and_never_train():
+    for name, options in (("bessel-sum", {"points": 288, "test_points": 256}), ("bessel-grid", {"points": 2000})):
+        task = growlib.task(name, gap=0.19, **options)
+        x, _ = task.draw(0, range(3))
+        assert np.abs(x[0, : task.train_points]).min() >= 0.19 and (np.abs(x[0]) < 0.19).sum() > 100
+        np.testing.assert_allclose(np.sort(x[0], axis=0), np.sort(growlib.task(name, **options).draw(0, range(3))[0][0], axis=0))
+    with pytest.raises(ValueError, match=r"gap is 0\.5; it takes less"):
+        growlib.task("bessel-sum", gap=0.5).draw(0, range(5))
+
+
+def test_noise_is_added_to_what_few_points_show():
+    clean, noisy = (growlib.task("bessel-sum", points=2000, test_points=10, noise=noise).draw(0, [0]) for noise in (0.0, 0.1))
+    np.testing.assert_array_equal(clean[0], noisy[0])
+    assert (noisy[1] - clean[1]).std() == pytest.approx(0.1, rel=0.05)
+
+
+@pytest.mark.parametrize("wrong", [{"output_scale": -1}, {"prune_at": 300}, {"prune_at": 10, "width": [9, 9]}, {"prune_at": 1.5}], ids=str)
+def test_a_change_that_cannot_be_made_is_named(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        final(growlib.AuxiliaryWeight(), **wrong)
+
+
 def test_controls_at_their_defaults_are_not_mentioned():
     plain = growlib._described({"growth": growlib.AuxiliaryWeight()})["growth"]
     assert set(plain) == {"method", "start", "target", "coupling", "frozen"}
     told = growlib._described({"growth": growlib.AuxiliaryWeight(feeds=0.2, mask="shared")})["growth"]
     assert told["feeds"] == 0.2 and told["mask"] == "shared" and "speed" not in told
+    assert repr(growlib.AuxiliaryWeight()) == "AuxiliaryWeight(start=0.0, target=5.0, coupling=0.1, frozen=False)"
+    assert repr(growlib.AuxiliaryWeight(feeds=0.2)) == "AuxiliaryWeight(start=0.0, target=5.0, coupling=0.1, frozen=False, feeds=0.2)"
 
 
 @pytest.mark.parametrize("wrong", [{"mask": "neuron"}, {"opens": "all"}, {"learns_from": "none"}, {"feeds": -1}, {"speed": float("nan")}], ids=str)

@@ -318,7 +318,7 @@ def test_bad_growth(field, value):
     (lambda: growlib.study("figure-9"), "study is 'figure-9'"),
     (lambda: growlib.results("figure-2", scale="large"), "scale is 'large'; it takes one of quick, paper"),
     (lambda: growlib.stored("figure-2", "everything"), "what is 'everything'"),
-    (lambda: growlib.compare(pd.DataFrame(), against="nothing"), "against is 'nothing'"),
+    (lambda: growlib.compare(pd.DataFrame({"arm": ["growing"]}), against="nothing"), "against is 'nothing'"),
     (lambda: growlib.save_figure(growlib.new_figure()[0], "x", "huge"), "scale is 'huge'"),
     (lambda: growlib.fit("cubic-1", trials=1, epochs=1, compiled=False).predict([float("nan")]), "x is [nan]"),
     (lambda: growlib.fit("cubic-1", trials=1, epochs=1, compiled=False).predict(0, epoch=7), "epoch is 7"),

@@ -109,7 +109,7 @@ def test_the_committed_studies_are_complete(study):
     finals, settings = growlib.stored(study), growlib.published(study)
     ends = {"figure-3": [40_000], "figure-4": [20_000]}.get(study)
     expected = sum(s["trials"] * np.size(s["growth"].coupling) * len(ends or s["epochs"]) for s in settings)
-    assert len(finals) == expected and not finals["diverged"].any()
+    assert len(finals) == expected and (study in ("tuning", "controls") or not finals["diverged"].any())  # those try rates that are too large
     assert growlib.stored(study, "history")["trial"].max() < 200
     assert growlib.stored(study, "history").groupby(["task", "arm"])["epoch"].nunique().max() <= 200
     assert set(growlib.stored(study, "curves")["kind"]) <= {"prediction", "confusion"}
@@ -175,7 +175,7 @@ def test_the_committed_comparisons_are_those_of_the_data():
             finals[row["value"]] = 1 - finals[row["value"].replace("error", "accuracy")]
         mine = (finals["task"] == row["task"]) & (finals["epochs"] == row["epochs"]) & (finals["mask"] == row["mask"])
         part = finals[mine & np.isclose(finals["noise"], row["noise"])]
-        wide = growlib.pairs(part, row["value"], row["against"], ["task"])
+        wide = part.pivot(index="trial", columns="arm", values=row["value"])[["growing", row["against"]]]
         again = growlib._measured(wide["growing"].to_numpy(), wide[row["against"]].to_numpy(), row["measure"])
         assert row["estimate"] == pytest.approx(again, rel=1e-5)
         assert row["low"] <= row["estimate"] <= row["high"] and row["pairs"] == len(wide)
@@ -237,8 +237,9 @@ def test_network_drawing_has_a_line_a_weight_and_a_circle_a_bias(ensemble):
 def test_fit_figure_shows_predictions_and_residuals():
     curves, task = growlib.stored("figure-3", "curves").query("task == 'cubic-1'"), growlib.task("cubic-1")
     _, axes = growlib.new_figure()
-    growlib.plot_fit(curves, task, axes[0, 0], trial=2)
-    part = curves.query("trial == 2 and arm == 'growing'")
+    curves = curves.query("trial == 2")
+    from_notebook("02_regression", "plot_fit")(curves, task, axes[0, 0], ([0.0], [0.0]))
+    part = curves.query("arm == 'growing'")
     lines = {line.get_label(): line for line in axes[0, 0].lines}
     np.testing.assert_allclose(lines["growing"].get_ydata(), part["prediction"])
     inset = axes[0, 0].child_axes[0]
@@ -272,12 +273,40 @@ def test_quick_scale_is_the_published_setting_with_fewer_trials():
 
     for study in growlib.STUDIES:
         paper, quick = growlib.published(study), growlib.published(study, "quick")
-        assert all(bare(setting) in [bare(s) for s in paper] for setting in quick)
-        assert max(s["trials"] for s in quick) < min(s["trials"] for s in paper) and len(quick) <= len(paper)
+        for setting in quick:
+            assert any(bare(setting) == bare(s) and setting["trials"] < s["trials"] for s in paper)
+        assert len(quick) <= len(paper)
         assert all(s["epochs"] in [p["epochs"] for p in paper] or "options" in s for s in quick)
     few, all_of = growlib.published("coupling", "quick")[0], growlib.published("coupling")[0]
     where = np.isin(all_of["growth"].coupling, few["growth"].coupling)
     assert where.sum() == len(few["data_seed"]) == 21 and list(few["data_seed"]) == np.flatnonzero(where).tolist()
+
+
+def test_holms_correction_of_a_case_worked_by_hand():
+    np.testing.assert_allclose(growlib.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(growlib.holm([0.7, 0.6]), [1, 1])
+
+
+def test_the_interquartile_mean_is_that_of_the_middle_half():
+    frame, a, b = paired()
+    row = growlib.compare(frame, measures=["ratio of interquartile means"], resamples=200).iloc[0]
+    middle = [np.sort(values)[len(values) // 4 : len(values) - len(values) // 4].mean() for values in (a, b)]
+    assert row["estimate"] == pytest.approx(middle[0] / middle[1]) and row["low"] < row["estimate"] < row["high"]
+
+
+def test_any_arm_can_be_compared_with_any_other():
+    frame, a, b = paired()
+    named = frame.assign(arm=frame["arm"].map({"growing": "pruned", "grown": "larger"}))
+    row = growlib.compare(named, against="larger", arm="pruned", resamples=200).iloc[0]
+    assert row["estimate"] == pytest.approx(a.mean() / b.mean())
+
+
+def test_controls_are_named_and_change_one_thing_each():
+    part = {"task": "cubic-1", "arm": ["growing", "static"], "controls": {"plain": {}, "fed less": {"feeds": 0.2, "arm": "growing"}}}
+    settings = growlib._settings(part)
+    assert [(s["control"], s["growth"].arm(), s["growth"].feeds) for s in settings] == [
+        ("plain", "growing", 1.0), ("plain", "static", 1.0), ("fed less", "growing", 0.2)]
+    assert "control" not in growlib._settings({"task": "cubic-1"})[0]
 
 
 def test_scaling_finds_a_known_power_law_and_what_is_none():

@@ -1,6 +1,6 @@
 """What the study engine costs, and what a second worker gains, measured in one run so that the ratios hold on a noisy machine.
 
-    python tests/benchmarks/engine.py
+    python tests/benchmarks/engine.py [--write]        (--write puts the sentence into the README)
 
 One worker and two take turns on the same study of cells of half a minute, each time with an empty store of their own.
 The engine's overhead is what a cell takes beyond the training in it: the store, the queue, and writing.
@@ -63,11 +63,17 @@ def main() -> None:
             print(f"{workers} workers: {wall:.1f} s for {cells:.0f} cells, of which {training / cells:.1f} s each are training", flush=True)
     one, two = (min(wall for wall, *_ in runs) for runs in found.values())
     wall, training, again, cells, beyond, inside = min(found[1])
-    print(f"two workers over one: {one / two:.2f} times as fast")
-    print(f"beyond `fit`, a cell: {beyond:.2f} s, {beyond / inside:.1%} of the {inside:.0f} s in it")
+    sentence = (f"a second\nworker makes a study {one / two:.2f} times as fast, a cell costs {beyond:.2f} s beyond its {inside:.0f} s of training, "
+                f"and a cell that is there\nalready {1000 * again / cells:.0f} ms")
+    print(sentence)
     print(f"beyond the training, the study: {wall - training:.1f} s, most of it the start of a worker, once")
-    print(f"a cell that is there already: {1000 * again / cells:.0f} ms")
     print(f"({time.perf_counter() - began:.0f} s)")
+    if "--write" in sys.argv:
+        sys.path.insert(0, str(ROOT / "tools"))
+        from readme import between
+
+        path = ROOT / "README.md"
+        path.write_text(between(path.read_text(), "engine", sentence))
 
 
 if __name__ == "__main__":
