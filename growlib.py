@@ -1389,7 +1389,7 @@ def _select(study, frames):
         frames[what] = frame[kept].reset_index(drop=True)
     if (frames["finals"]["dtype"] == "float32").all():  # then the size is what was trained, to the bit, and its loss follows from it
         frames = {what: frame.drop(columns="size_loss", errors="ignore") for what, frame in frames.items()}
-    return frames | {"finals": frames["finals"].drop(columns="gate", errors="ignore")}
+    return frames
 
 
 def _typed(frame):
