@@ -1342,9 +1342,9 @@ def _cells(settings, seconds=None):
 
 
 def _seconds(setting):
-    """What a network of this setting takes one core, roughly."""
+    """What a network of this setting takes one core, within a factor of two (fitted to the scaling study)."""
     what, widths = task(setting["task"], **setting.get("options", {})), _widths(setting.get("width", 9))
-    return np.max(setting.get("epochs", 4000)) * what.train_points * _flops(what, widths) * sum(widths) / CORE_FLOPS
+    return np.max(setting.get("epochs", 4000)) * what.train_points * (160 + _flops(what, widths) * sum(widths) / (1 + what.outputs / 4)) / CORE_FLOPS
 
 
 def _compute(cell, report=None):
