@@ -661,7 +661,7 @@ def _epoch_of(state, points, knobs, growth, widths, task, optimizer, compiled, t
 
     nothing = torch.zeros_like(state[: _rows_of(shapes, optimizer)[0]])
     add = _machine_code((key, "add"), add, [nothing, state, x, y, share], compiled, threads)
-    update = _machine_code((key, "update"), update, [state, nothing, *knobs], compiled, threads)
+    update = _machine_code((key[:-1], "update"), update, [state, nothing, *knobs], compiled, threads)
 
     def epoch(state):
         total = nothing
@@ -1610,14 +1610,14 @@ def scaling(finals: pd.DataFrame, value: str = "test_loss", along: str = "width"
         Indexed by arm and measure: the slope of the line, and its misfit, the largest factor between a mean and the
         line (1 where all lie on it). Columns as in `over_trials`, dimensionless.
     """
-    wide = finals.pivot(index=along, columns=["arm", "trial"], values=value)
-    basis = np.vander(np.log10(wide.index.to_numpy(dtype=float)), 2)
+    tables = {arm: part.pivot(index=along, columns="trial", values=value).to_numpy() for arm, part in finals.groupby("arm")}
+    basis = np.vander(np.log10(np.unique(finals[along]).astype(float)), 2)
     solve = np.linalg.pinv(basis)
 
     def measured(trials):
         found = {}
-        for arm in wide.columns.unique("arm"):
-            y = np.log10(wide[arm].to_numpy()[:, trials].mean(1))
+        for arm, table in tables.items():
+            y = np.log10(table[:, trials].mean(1))
             found |= {(arm, "slope"): (solve @ y)[0], (arm, "misfit"): 10 ** np.abs(y - basis @ solve @ y).max()}
         return found
 

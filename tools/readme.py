@@ -219,7 +219,7 @@ def answer_scaling(compared) -> str:
     ratio = growlib.compare(finals, "test_task_loss", "static", by=["width"]).query("measure == 'ratio of means'").set_index("width")
     best = ratio["estimate"].idxmin()
     slope = {arm: growlib.in_words(total.loc[(arm, "slope")]) for arm in ("growing", "static")}
-    spirals = growlib.stored("scaling").query("task == 'spirals' and points < 32768").assign(error=lambda frame: 1 - frame["accuracy"])
+    spirals = growlib.stored("scaling").query("task == 'spirals' and points < 30_000").assign(error=lambda frame: 1 - frame["accuracy"])
     wrong = growlib.compare(spirals, "error", "static", by=["lr", "classes", "width"], measures=["ratio of means"])
     fall = {width: growlib.scaling(part, "accuracy", "classes").xs("slope", level="measure") for width, part in
             spirals[np.isclose(spirals["lr"], 3e-4)].groupby("width")}
