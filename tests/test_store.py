@@ -309,6 +309,20 @@ def test_controls_are_named_and_change_one_thing_each():
     assert "control" not in growlib._settings({"task": "cubic-1"})[0]
 
 
+def test_a_tuned_rate_is_the_one_that_did_best_on_other_trials(monkeypatch):
+    part = {"task": "cubic-1", "width": 9, "trials": 50, "lr": [0.001, "tuned"], "arm": ["growing", "static"], "controls": {"plain": {}},
+            "tuning": {"trials": 3, "seed": 1, "lr": [0.001, 0.01, 0.1]}}
+    monkeypatch.setattr(growlib, "STUDIES", {"main": {"part": [part], "quick": {}}, "tuning": {"tunes": "main", "quick": {}}})
+    tried = growlib.published("tuning")
+    assert [(s["growth"].arm(), s["lr"], s["seed"], s["trials"]) for s in tried] == [
+        (arm, lr, 1, 3) for lr in (0.001, 0.01, 0.1) for arm in ("growing", "static")]
+    rows = [{"task": "cubic-1", "control": "plain", "width": 9, "method": "AuxiliaryWeight", "arm": s["growth"].arm(), "lr": s["lr"],
+             "test_task_loss": s["lr"] if s["growth"].arm() == "growing" else 1 / s["lr"], "diverged": s["lr"] == 0.1} for s in tried for _ in range(3)]
+    monkeypatch.setattr(growlib, "stored", lambda study: pd.DataFrame(rows))
+    found = [(s["growth"].arm(), s["lr"], s.get("seed", 0)) for s in growlib.published("main")]
+    assert found == [("growing", 0.001, 0), ("static", 0.001, 0), ("static", 0.01, 0)]  # growing's best is the published one; 0.1 diverged
+
+
 def test_scaling_finds_a_known_power_law_and_what_is_none():
     width, trial = (a.ravel() for a in np.meshgrid([4, 8, 16, 32], np.arange(12), indexing="ij"))
     noise = np.exp(0.1 * np.random.default_rng(0).standard_normal(len(width)))
