@@ -317,7 +317,8 @@ def test_a_tuned_rate_is_the_one_that_did_best_on_other_trials(monkeypatch):
     assert [(s["growth"].arm(), s["lr"], s["seed"], s["trials"]) for s in tried] == [
         (arm, lr, 1, 3) for lr in (0.001, 0.01, 0.1) for arm in ("growing", "static")]
     rows = [{"task": "cubic-1", "control": "plain", "width": 9, "method": "AuxiliaryWeight", "arm": s["growth"].arm(), "lr": s["lr"],
-             "test_task_loss": s["lr"] if s["growth"].arm() == "growing" else 1 / s["lr"], "diverged": s["lr"] == 0.1} for s in tried for _ in range(3)]
+             "test_task_loss": s["lr"] if s["growth"].arm() == "growing" else 1 / s["lr"], "diverged": s["lr"] == 0.1}
+            for s in tried for _ in range(3)]
     monkeypatch.setattr(growlib, "stored", lambda study: pd.DataFrame(rows))
     found = [(s["growth"].arm(), s["lr"], s.get("seed", 0)) for s in growlib.published("main")]
     assert found == [("growing", 0.001, 0), ("static", 0.001, 0), ("static", 0.01, 0)]  # growing's best is the published one; 0.1 diverged
