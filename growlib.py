@@ -610,10 +610,10 @@ def _update(state, gradient, knobs, growth, widths, shapes, optimizer):
         moments = mean, square, epoch = 0.9 * moments[0] + 0.1 * change, 0.999 * moments[1] + 0.001 * change**2, moments[2] + 1
         change = mean / (1 - 0.9**epoch) / (torch.sqrt(square / (1 - 0.999**epoch)) + 1e-8)
     rate = lr if growth.opens != "rate" else lr * torch.cat([growth.gate(theta[0], width) for width in widths]).mean(0)
-    far = torch.abs(theta[0] - target) > target / 100
-    theta, lost = _move(theta, -torch.cat([(lr * moves * change[0])[None], rate * change[1:]]), lost)
+    before, (theta, lost) = theta[0], _move(theta, -torch.cat([(lr * moves * change[0])[None], rate * change[1:]]), lost)
     if growth.forgets:
-        moments = [part * ~(far & (torch.abs(theta[0] - target) <= target / 100)) for part in moments]
+        arrives = (torch.abs(before - target) > target / 100) & (torch.abs(theta[0] - target) <= target / 100)
+        moments = [part * ~arrives for part in moments]
     gates, now = _gates(growth, theta[0], widths), theta[:1]
     used = used + (gates[: len(gates) // 2] > 1e-3).sum(0, keepdim=True)
     return torch.cat([theta, lost, *moments, gates, torch.maximum(peak, now), used])
@@ -640,7 +640,7 @@ def _epoch_of(state, points, knobs, growth, widths, task, optimizer, compiled, t
     """
     bare, (x, y, share) = replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False, speed=1.0), points[0]
     shapes = layer_shapes(widths, task.inputs, task.outputs)
-    key = bare, tuple(widths), task.loss, task.outputs, optimizer, threads, state.shape, state.dtype, state.device, x.shape
+    key = bare, tuple(widths), task.loss, task.outputs, optimizer, threads, state.shape, state.dtype, state.device
 
     def gradient(state, x, y, share):
         theta, *_, gates, _, _ = state.split(_rows_of(shapes, optimizer))
@@ -653,15 +653,15 @@ def _epoch_of(state, points, knobs, growth, widths, task, optimizer, compiled, t
         def step(state, x, y, *knobs):
             return update(state, gradient(state, x, y, share), *knobs)
 
-        step = _machine_code((key, "step"), step, [state, x, y, *knobs], compiled, threads)
+        step = _machine_code((key, x.shape, "step"), step, [state, x, y, *knobs], compiled, threads)
         return lambda state: step(state, x, y, *knobs)[0]
 
     def add(total, state, x, y, share):
         return (total + gradient(state, x, y, share),)
 
     nothing = torch.zeros_like(state[: _rows_of(shapes, optimizer)[0]])
-    add = _machine_code((key, "add"), add, [nothing, state, x, y, share], compiled, threads)
-    update = _machine_code((key[:-1], "update"), update, [state, nothing, *knobs], compiled, threads)
+    add = _machine_code((key, x.shape, "add"), add, [nothing, state, x, y, share], compiled, threads)
+    update = _machine_code((key, "update"), update, [state, nothing, *knobs], compiled, threads)
 
     def epoch(state):
         total = nothing
@@ -1182,13 +1182,15 @@ def published(study: str, scale: str = "paper") -> list[dict]:
         parts = [part | part["tuning"] for part in STUDIES[shared.pop("tunes")]["part"]]
     if _choice("scale", scale, ("quick", "paper")) == "quick":
         parts = quick if isinstance(quick, list) else [part | quick for part in parts]
-    settings = [s | {"lr": _tuned(s)} if s.get("lr") == "tuned" else s for s in _settings([shared | part for part in parts])]
+    settings = _settings([shared | part for part in parts])
+    tried = stored("tuning") if any(s.get("lr") == "tuned" for s in settings) else None
+    settings = [s | {"lr": _tuned(s, tried)} if s.get("lr") == "tuned" else s for s in settings]
     return list({json.dumps(_described(s)): s for s in settings}.values())  # the tuned rate may be the published one
 
 
-def _tuned(setting):
-    """The learning rate whose median task loss on the test points of the study "tuning" is lowest; diverged trials are worst."""
-    tried, growth = stored("tuning"), setting["growth"]
+def _tuned(setting, tried):
+    """The learning rate whose median task loss on the test points is lowest in the finals `tried`; diverged trials are worst."""
+    growth = setting["growth"]
     alike = {"task": setting["task"], "control": setting["control"], "width": setting["width"], "method": type(growth).__name__, "arm": growth.arm()}
     tried = tried[(tried[list(alike)] == list(alike.values())).all(axis=1)]
     return tried["test_task_loss"].where(~tried["diverged"], np.inf).groupby(tried["lr"]).median().idxmin()
@@ -1216,8 +1218,7 @@ def results(name: str, scale: str = "paper") -> SimpleNamespace:
         began = time.perf_counter()
         frames = _select(name, [_live(name, cell) for cell in _cells(settings, math.inf)])
         frames |= {what: with_sums(frames[what]) for what in ("finals", "history")}
-        origin = f"{frames['finals']['trial'].nunique()} trials an arm, trained here in {time.perf_counter() - began:.0f} s."
-        return SimpleNamespace(**frames, origin=origin)
+        return SimpleNamespace(**frames, origin=f"{settings[0]['trials']} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
     study(name)
     origin = f"{in_thousands(settings[0]['trials'])} trials an arm from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes."
     return SimpleNamespace(**{what: stored(name, what) for what in ("finals", "history", "curves")}, origin=origin)
@@ -1300,8 +1301,7 @@ def about_stored(study: str) -> dict:
 
 def _described(settings):
     """The settings of a piece of work as plain JSON values."""
-    growth = settings["growth"]
-    return _plain(settings | {"growth": {"method": type(growth).__name__, **growth.values()}})
+    return _plain(settings | {"growth": {"method": type(settings["growth"]).__name__, **settings["growth"].values()}})
 
 
 def is_stored(study: str) -> bool:
@@ -1516,8 +1516,8 @@ def _progress(label):
 MEASURES = ("ratio of means", "ratio of medians", "probability")
 
 
-def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown", by: Sequence[str] = ("task",),
-            resamples: int = 2000, seed: int = 0, arm: str = "growing", measures: Sequence[str] = MEASURES) -> pd.DataFrame:
+def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown", by: Sequence[str] = ("task",), resamples: int = 2000,
+            seed: int = 0, arm: str = "growing", measures: Sequence[str] = MEASURES, permutations: int = 0) -> pd.DataFrame:
     """Return how growing does against another arm, a row a group and measure; below 1 (or above one half) favours growing.
 
     Parameters
@@ -1534,6 +1534,8 @@ def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown
         Bootstrap samples, and what picks them.
     measures : sequence of str
         Of `MEASURES`, or "ratio of interquartile means".
+    permutations : int
+        How often the arms are swapped at random within the pairs for `p`, whose least value is 2 / (permutations + 1); 0: no `p`.
 
     Returns
     -------
@@ -1541,18 +1543,18 @@ def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown
         `measure` is the ratio of means (growing over comparison; pairs that both converged), of medians, or of
         interquartile means, or the probability that growing ends lower (ties count a half; diverged trials are worst).
         `estimate`, `low` and `high` are dimensionless, with a 95 % BCa interval over trials; `pairs` counts
-        them and `lost` those that diverged.
+        them and `lost` those that diverged. `p` is the two-sided chance, were the arms alike, of a measure as far from even.
     """
     _choice("against", against, frame["arm"].unique()), _choice("arm", arm, frame["arm"].unique())
-    fine = frame.assign(**{value: frame[value].where(~frame["diverged"], np.inf)})
-    wide, rows = fine.pivot(index=[*by, "trial"], columns="arm", values=value)[[arm, against]].dropna(), []
+    fine = frame[frame["arm"].isin((arm, against))].assign(**{value: lambda both: both[value].where(~both["diverged"], np.inf)})
+    wide, rows = fine.pivot(index=[*by, "trial"], columns="arm", values=value).dropna(), []
     for group, part in wide.groupby(list(by)):
         a, b = part[arm].to_numpy(), part[against].to_numpy()
         both = np.isfinite(a) & np.isfinite(b)
         about = dict(zip(by, group, strict=True)) | {"against": against, "value": value, "pairs": len(a), "lost": int((~both).sum())}
         for measure in [_choice("measures", name, (*MEASURES, "ratio of interquartile means")) for name in measures]:
             sample = (a[both], b[both]) if measure == "ratio of means" else (a, b)
-            rows.append(about | {"measure": measure} | _interval(sample, measure, resamples, seed))
+            rows.append(about | {"measure": measure} | _interval(sample, measure, resamples, seed, permutations))
     return pd.DataFrame(rows)
 
 
@@ -1569,22 +1571,23 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return np.minimum(np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1)), 1)[stats.rankdata(p, "ordinal") - 1]
 
 
-def _interval(sample, measure, resamples, seed):
-    """The measure and its 95 % BCa interval; the percentile interval where BCa has none, the exact one where all pairs agree.
+def _interval(sample, measure, resamples, seed, permutations):
+    """The measure, its 95 % BCa interval (percentile where there is none, exact where all pairs agree), and p if it is asked for.
 
     Resampled in batches of at most two million values, so that memory stays flat.
     """
+    statistic = functools.partial(_measured, measure=measure)
+    how = {"vectorized": True, "batch": max(1, 2_000_000 // len(sample[0])), "rng": np.random.default_rng(seed)}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        drawn = stats.bootstrap(sample, lambda a, b, axis: _measured(a, b, measure, axis), paired=True, vectorized=True,
-                                n_resamples=resamples, batch=max(1, 2_000_000 // len(sample[0])), method="BCa", rng=np.random.default_rng(seed))
-    low, high = drawn.confidence_interval
-    if not (np.isfinite(low) and np.isfinite(high)):
-        low, high = np.quantile(drawn.bootstrap_distribution, [0.025, 0.975])
+        drawn = stats.bootstrap(sample, statistic, paired=True, n_resamples=resamples, method="BCa", **how)
+        test = stats.permutation_test(sample, statistic, permutation_type="samples", n_resamples=permutations, **how) if permutations else None
+    limits = drawn.confidence_interval
+    low, high = limits if np.isfinite(limits).all() else np.quantile(drawn.bootstrap_distribution, [0.025, 0.975])
     wins = (sample[0] < sample[1]).sum()
     if measure == "probability" and len(sample[0]) in (wins, (sample[0] > sample[1]).sum()):  # all pairs agree: resamples would, too
         low, high = stats.binomtest(int(wins), len(sample[0])).proportion_ci(method="exact")
-    return {"estimate": float(_measured(*sample, measure)), "low": float(low), "high": float(high)}
+    return {"estimate": float(_measured(*sample, measure)), "low": float(low), "high": float(high)} | ({"p": float(test.pvalue)} if test else {})
 
 
 def over_trials(statistic: Callable[[np.ndarray], Mapping], trials: int, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
@@ -1708,8 +1711,7 @@ def plot_mirrored(finals: pd.DataFrame, axes: mpl.axes.Axes, value: str = "test_
     axes.set(xscale="log", yscale="symlog", xlabel=f"final {value.replace('_', ' ')} (dimensionless)", ylabel="trials in a bin")
     axes.set_ylim(*(6 * max(map(abs, axes.get_ylim())) * np.array([-1, 1])))
     axes.yaxis.set_major_formatter(lambda count, _: f"{abs(count):.0f}")
-    if fine[value].max() < 300 * fine[value].min():
-        axes.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 3) if fine[value].max() < 300 * fine[value].min() else (1,)))
     axes.xaxis.set_minor_formatter("")
     return axes
 

@@ -220,11 +220,12 @@ def answer_scaling(compared) -> str:
     ratio = growlib.compare(finals, "test_task_loss", "static", by=["width"]).query("measure == 'ratio of means'").set_index("width")
     best = ratio["estimate"].idxmin()
     slope = {arm: growlib.in_words(total.loc[(arm, "slope")]) for arm in ("growing", "static")}
-    spirals = growlib.stored("scaling").query("task == 'spirals' and points < 30_000").assign(error=lambda frame: 1 - frame["accuracy"])
+    whole = growlib.stored("scaling")
+    spirals = whole.query("task == 'spirals' and points < 30_000").assign(error=lambda frame: 1 - frame["accuracy"])
     wrong = growlib.compare(spirals, "error", "static", by=["lr", "classes", "width"], measures=["ratio of means"])
     fall = {width: growlib.scaling(part, "accuracy", "classes").xs("slope", level="measure") for width, part in
             spirals[np.isclose(spirals["lr"], 3e-4)].groupby("width")}
-    rest = growlib.stored("scaling").query("task == 'bessel-grid' and points == 4096 and control == 'none'")
+    rest = whole.query("task == 'bessel-grid' and points == 4096 and control == 'none'")
     order = rest.pivot(index=["arm", "lr", "width"], columns="trial", values="test_task_loss").sort_index()
     values = order.to_numpy().reshape(2, rest["lr"].nunique(), -1, order.shape[1])
 
@@ -246,8 +247,7 @@ def answer_scaling(compared) -> str:
             f"beyond the interval, at {led} neurons and behind at {behind}. On spirals growing leaves fewer test points wrong in "
             f"{(wrong['high'] < 1).sum()} of {len(wrong)} settings and more in {(wrong['low'] > 1).sum()}, by whole intervals, without a crossing. "
             f"At η = 0.0003 accuracy falls with the number of classes with a slope of {first} at {min(fall)} neurons, where guessing has -1, and of "
-            f"{last} at "
-            f"{max(fall)}: the exponent says how far from chance a network is.")
+            f"{last} at {max(fall)}: the exponent says how far from chance a network is.")
 
 
 def remarks(compared) -> str:
