@@ -1381,6 +1381,8 @@ def _live(label, cell, seen={}):  # noqa: B006
 def _select(study, frames):
     """The three frames of a study from the frames of its cells, in an order that does not depend on how it was cut."""
     frame = pd.concat(frames, ignore_index=True)
+    if study in ("tuning", "controls"):  # no notebook draws their curves, which would be most of their bytes
+        frame = frame[frame["what"].ne("curves") | (frame["kind"].eq("confusion") & frame["trial"].eq(0))]
     ends = {"figure-3": [40_000], "figure-4": [20_000]}.get(study, frame["epochs"].dropna().unique())
     frames = {what: _typed(part.drop(columns="what").dropna(axis=1, how="all")) for what, part in frame.groupby("what")}
     for what, order in (("finals", ["epochs"]), ("history", ["epoch"]), ("curves", ["kind", "true_class", "predicted_class"])):
@@ -1582,10 +1584,8 @@ def _interval(sample, measure, resamples, seed, permutations):
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)
         drawn = stats.bootstrap(sample, statistic, paired=True, n_resamples=resamples, method="BCa", **how)
         test = stats.permutation_test(sample, statistic, permutation_type="samples", n_resamples=permutations, **how) if permutations else None
-    limits = drawn.confidence_interval
-    low, high = limits if np.isfinite(limits).all() else np.quantile(drawn.bootstrap_distribution, [0.025, 0.975])
-    wins = (sample[0] < sample[1]).sum()
-    if measure == "probability" and len(sample[0]) in (wins, (sample[0] > sample[1]).sum()):  # all pairs agree: resamples would, too
+    low, high = limits if np.isfinite(limits := drawn.confidence_interval).all() else np.quantile(drawn.bootstrap_distribution, [0.025, 0.975])
+    if measure == "probability" and len(sample[0]) in (wins := (sample[0] < sample[1]).sum(), (sample[0] > sample[1]).sum()):  # all pairs agree
         low, high = stats.binomtest(int(wins), len(sample[0])).proportion_ci(method="exact")
     return {"estimate": float(_measured(*sample, measure)), "low": float(low), "high": float(high)} | ({"p": float(test.pvalue)} if test else {})
 
