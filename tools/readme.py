@@ -261,8 +261,9 @@ def answer_controls(compared) -> str:
     def each(cases, control, reference, rate="tuned", arm="growing"):
         return ", ".join(growlib.in_words(rows.loc[(case, control, arm, reference, rate)]) for case in cases)
 
-    return (f"Under gradient descent to escape the auxiliary weight's size, an input of every neuron that saturates networks which begin with it; "
-            f"under Adam something else, on two of three targets. The ratio of median task losses, growing over static, at best learning rates "
+    return (f"Under gradient descent it helps not to be fed one's size: with the auxiliary weight the size is an input of every neuron and saturates "
+            f"networks that begin with it; growing escapes this by beginning at zero. Under Adam something else helps, on two of three targets. The "
+            f"ratio of median task losses, growing over static, at best learning rates "
             f"on J0, Bessel sum and square wave: as published {each(few, 'as published', 'as published')}; where neither arm is fed its size "
             f"{each(few, 'no size input', 'no size input')}; so under Adam "
             f"{each(few, 'Adam, no size input', 'Adam, no size input')}. The controller's gate helps at the published rate, on bessel-grid and "
@@ -292,11 +293,12 @@ def answer_claims(compared) -> str:
 
     def counted(claim, setting, against):
         part = favours[(claims["claim"] == claim) & (claims["setting"] == setting) & (claims["against"] == against) & (claims["measure"] == MEAN)]
-        return f"{claim} {'/'.join(str((part == side).sum()) for side in ('growing', 'opponent', 'neither'))}"
+        lost = (part == "opponent").sum()
+        return f"{claim} in {(part == 'growing').sum()} of {len(part)}" + (f" (its opponent in {lost})" if lost else "")
 
     strict = ("C1", "C2", "C3")
-    return (f"Growing / its opponent / neither is favoured, by the ratio of means and after correction for the "
-            f"{(claims['measure'] == MEAN).sum()} comparisons by it: at the published settings "
+    return (f"As published most, otherwise few. By the ratio of means, corrected for the {(claims['measure'] == MEAN).sum()} comparisons by it, "
+            f"growing is favoured at the published settings, by conditions, for "
             f"{counted('C1', 'as published', 'grown')}, {counted('C2', 'as published', 'grown')}, "
             f"{counted('C3', 'as published', 'static')}; at the best learning rate of each arm "
             f"{', '.join(counted(claim, 'best rates', 'static') for claim in strict)}; there and without the size as an input "
