@@ -40,8 +40,7 @@ def compare() -> pd.DataFrame:
                 finals[error] = 1 - finals[accuracy]
         values = [v for v in ("test_loss", "test_task_loss", "error_fresh" if "error_fresh" in finals else "error") if v in finals]
         against = [arm for arm in ("grown", "static") if arm in set(finals["arm"])]
-        frames += [growlib.compare(finals, v, arm, by=BY, permutations=9999).assign(study=name)
-                   for v in values for arm in against]
+        frames += [growlib.compare(finals, v, arm, by=BY, permutations=9999).assign(study=name) for v in values for arm in against]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -254,7 +253,7 @@ def answer_scaling(compared) -> str:
 
 def answer_controls(compared) -> str:
     rows = pd.read_csv(ROOT / "data" / "controls.csv").query("measure == 'ratio of medians'")
-    rows = rows[~rows["reference"].str.startswith("picked static")].drop_duplicates(["case", "control", "arm", "reference", "rate"])
+    rows = rows[~rows["reference"].str.startswith("picked static")]
     rows = rows.set_index(["case", "control", "arm", "reference", "rate"]).sort_index()
     few, many = ("bessel-j0", "bessel-sum", "square-wave"), ("bessel-grid", "spirals")
 
