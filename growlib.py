@@ -27,6 +27,7 @@ Legend. T trials are trained at once, and the trial axis is always the last one 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import hashlib
@@ -36,15 +37,13 @@ import itertools
 import json
 import math
 import os
-import secrets
 import signal
 import threading
 import time
 import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, fields, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -57,7 +56,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import seaborn as sns
 import torch
-from matplotlib.figure import Figure
 from scipy import optimize, special, stats
 from torch.fx.experimental.proxy_tensor import make_fx
 from tqdm.auto import tqdm
@@ -68,6 +66,7 @@ STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")  # each t
 BLOCK = 256  # trials trained side by side, in large ensembles on each thread: what fits a core's cache
 MANY_POINTS = 1000  # from so many training points on, trials train one at a time,
 CHUNK, CHUNK_POINTS = 80_000, 320  # on so many activations at a time, but no fewer points
+MANY_INPUTS = 4  # with more inputs a matrix product is faster than their sum written out
 FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
 ONLY_FINAL = ["flops_done", "seconds", "diverged", "accuracy_fresh"]  # columns of finals that histories leave out
 TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
@@ -75,35 +74,37 @@ TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
 # ------------------------------------------------------------------------------------------- checks
 
 
-def _number(name, value, low=-math.inf, above=False):
+def _require(fine, name, value, takes):
+    """Say what the argument `name` is and what it takes, unless all is fine."""
+    if not fine:
+        raise ValueError(f"{name} is {value!r}; it takes {takes}")
+
+
+def _number(name, value, low=0.0, above=False):
     """Return `value` as float64, a scalar or one value a trial, or say what is wrong with the argument `name`."""
     array = _floats(value)
-    fine = np.isfinite(array) & ((array > low) if above else (array >= low))
-    if array.ndim > 1 or array.size == 0 or not fine.all():
-        bound = "" if low == -math.inf else f" {'above' if above else 'of at least'} {low:g}"
-        raise ValueError(f"{name} is {value!r}; it takes a finite number{bound}, or one for each trial")
+    fine = array.ndim < 2 and array.size and (np.isfinite(array) & ((array > low) if above else (array >= low))).all()
+    _require(fine, name, value, f"a finite number {'above' if above else 'of at least'} {low:g}, or one for each trial")
     return array
 
 
 def _floats(value):
     """The value as an array of float64, NaN where it is no numbers."""
-    try:
+    with contextlib.suppress(TypeError, ValueError):
         return np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        return np.array(np.nan)
+    return np.array(np.nan)
 
 
 def _whole(name, value, low=1):
     """Return `value` as an int, or say that the argument `name` is none."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ValueError(f"{name} is {value!r}; it takes a whole number of at least {low}")
+    fine = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low
+    _require(fine, name, value, f"a whole number of at least {low}")
     return int(value)
 
 
 def _choice(name, value, choices):
     """Return `value` if it is one of `choices`, or say which ones the argument `name` takes."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} is {value!r}; it takes one of {', '.join(choices)}")
+    _require(isinstance(value, str) and value in choices, name, value, f"one of {', '.join(choices)}")
     return value
 
 
@@ -112,7 +113,7 @@ def _choice(name, value, choices):
 
 @dataclass(frozen=True)
 class Task:
-    """Something to learn, with x and y between -1 and 1 (dimensionless) or y a class 0, 1, 2 ...
+    """Something to learn, with x and y between -1 and 1 (of a table: in standard deviations from the mean) or y a class 0, 1, 2 ...
 
     Parameters
     ----------
@@ -132,6 +133,10 @@ class Task:
         x to the y without noise, of the same shape, where there is one input.
     gap : float
         No point with |x| below it trains; those that are drawn there test.
+    columns, labels : tuple
+        Of a table: the names of the inputs, and of the classes in their order; see `task_from_frame`.
+    standardised : bool
+        Whether x and y (of a regression) are in standard deviations from the mean of a trial's training points, as of a table.
     """
 
     name: str
@@ -143,12 +148,14 @@ class Task:
     outputs: int = 1
     target: Callable[[np.ndarray], np.ndarray] | None = None
     gap: float = 0.0
+    columns: tuple = ()
+    labels: tuple = ()
+    standardised: bool = False
     options: dict = field(default_factory=dict, compare=False)  # what `task` was given
 
     def __post_init__(self):
-        _whole("points", self.points, 2), _whole("test_points", self.test_points), _number("gap", self.gap, 0)
-        if self.test_points >= self.points:
-            raise ValueError(f"test_points is {self.test_points}; it takes less than points, which is {self.points}")
+        _whole("points", self.points, 2), _whole("test_points", self.test_points), _number("gap", self.gap)
+        _require(self.test_points < self.points, "test_points", self.test_points, f"less than points, which is {self.points}")
 
     @property
     def train_points(self) -> int:
@@ -165,19 +172,34 @@ class Task:
         """Whether the set is so large that trials train one at a time."""
         return self.train_points >= MANY_POINTS
 
-    def draw(self, seed: int, trials: Sequence[int], stream: str = "data", points: int | None = None):
-        """Draw the trials' data sets: x (inputs, points, T) and y (points, T) in float64, the training points first."""
+    @property
+    def endless(self) -> bool:
+        """Whether there are fresh points to test on; of a large set and of a table the test points serve instead."""
+        return not (self.large or self.standardised)
+
+    def draw(self, seed: int, trials: Sequence[int], stream: str = "data", points: int | None = None, raw: bool = False):
+        """Draw the trials' data sets: x (inputs, points, T) and y (points, T) in float64, the training points first; raw in a table's units."""
         sets = [self.sample(random_stream(seed, k, stream), self.points if points is None else points) for k in trials]
         if self.gap:
             sets = [(x[:, last], y[last]) for x, y in sets for last in [np.argsort(np.abs(x[0]) < self.gap, kind="stable")]]
-        x, y = np.stack([x for x, _ in sets], axis=-1), np.stack([y for _, y in sets], axis=-1)
-        if x.shape != (self.inputs, *y.shape) or not (np.isfinite(x).all() and np.isfinite(y).all()):
-            raise ValueError(f"sample gives x of shape {x.shape[:-1]}; it takes finite numbers, ({self.inputs}, {len(y)}), and as many y")
-        if self.gap and points is None and (np.abs(x[0, : self.train_points]) < self.gap).any():
-            raise ValueError(f"gap is {self.gap}; it takes less, or more test_points, so that every point in the stretch can test")
-        if self.classes and not np.isin(y, np.arange(self.classes)).all():
-            raise ValueError(f"sample gives the classes {np.unique(y)[:9].tolist()}; it takes 0 ... {self.classes - 1}")
-        return x, y
+        x, y = (np.stack(parts, axis=-1) for parts in zip(*sets, strict=True))
+        fine = x.shape == (self.inputs, *y.shape) and np.isfinite(x).all() and np.isfinite(y).all()
+        _require(fine, "sample's x", f"of shape {x.shape[:-1]}", f"finite numbers, ({self.inputs}, {len(y)}), and as many y")
+        clear = not self.gap or points is not None or (np.abs(x[0, : self.train_points]) >= self.gap).all()
+        _require(clear, "gap", self.gap, "less, or more test_points, so that every point in the stretch can test")
+        _require(not self.classes or np.isin(y, np.arange(self.classes)).all(), "sample's y", np.unique(y)[:9].tolist(), f"0 ... {self.classes - 1}")
+        if raw or not self.standardised:
+            return x, y
+        mean, sd = self.units(x, y)
+        return (x - mean[:-1, None]) / sd[:-1, None], (y - mean[-1]) / sd[-1]
+
+    def units(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return the mean and the standard deviation of x and y that these are measured by, (2, inputs + 1, T)."""
+        train = np.concatenate([x, y[None]])[:, : self.train_points]
+        mean, sd = (train.mean(1), train.std(1)) if self.standardised else (np.zeros((len(train), 1)), np.ones((len(train), 1)))
+        if self.classes:
+            mean[-1], sd[-1] = 0, 1
+        return np.stack([mean, np.where(sd > 0, sd, 1)])
 
 
 def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
@@ -225,15 +247,20 @@ def _unit(values):
     return 2 * (values - values.min()) / (values.max() - values.min()) - 1
 
 
-def _large(name, draw, points, **options):
-    """A task on a large set in random order, of which a fifth tests."""
+def _shuffled(draw):
+    """What `draw` gives, in random order."""
     def sample(generator, points):
         x, y = draw(generator, points)
         order = generator.permutation(len(y))
         return x[:, order], y[order]
 
+    return sample
+
+
+def _large(name, draw, points, **options):
+    """A task on a large set in random order, of which a fifth tests."""
     points = _whole("points", points, 10)
-    return Task(name, sample, points=points, test_points=points - int(0.8 * points), **options)
+    return Task(name, _shuffled(draw), points=points, test_points=points - int(0.8 * points), **options)
 
 
 def _curve(name, f, points, noise, **options):
@@ -303,7 +330,7 @@ def task(name: str | Task, **options) -> Task:
     ValueError
         The name or an option is unknown, or its value is not what it takes.
     """
-    _number("noise", options.get("noise", 0), 0)
+    _number("noise", options.get("noise", 0))
     if callable(name):
         return _few(getattr(name, "__name__", "target"), name, **options)
     if isinstance(name, Task):
@@ -313,6 +340,75 @@ def task(name: str | Task, **options) -> Task:
     for option in options:
         _choice(f"option of task {name}", option, known)
     return replace(make(**options), options=options)
+
+
+def task_from_frame(frame: pd.DataFrame | str | os.PathLike, target, classes: bool | None = None, test: float = 0.2, name: str = "table") -> Task:
+    """Return the task of predicting one column of a table from all its others.
+
+    Each trial splits the rows by its own seed, and standardises with the means and standard deviations of its training
+    part; `Run.predict` and `Run.dense` take and give the table's own units, losses are those of the standardised target.
+    A constant column is left out, with a warning that names it.
+
+    Parameters
+    ----------
+    frame : DataFrame or path
+        A row a sample, finite numbers but for the target; or a file of it, Parquet where its name ends in .parquet, otherwise CSV.
+    target : column name
+        What to predict: numbers, or classes.
+    classes : bool, optional
+        Whether the target is a class. By default text, a category, true and false, and at most 20 different whole numbers are.
+    test : float
+        Fraction of the rows that test, between 0 and 1.
+    name : str
+        What the frames of results call the task.
+
+    Raises
+    ------
+    ValueError
+        The table cannot be read, is too large for memory, or has no such target, a cell that is no finite number (its row counts
+        from 0), one class alone, no other column that varies, or too few rows.
+    """
+    table = _table(frame)
+    _require(target in table, "target", target, f"a column of the table: {', '.join(map(str, table.columns[:12]))}")
+    y = table.pop(target)
+    if classes is None:
+        classes = y.nunique() <= 20 if pd.api.types.is_integer_dtype(y) else not pd.api.types.is_float_dtype(y)
+    kinds = pd.Categorical(y if classes else []).remove_unused_categories()
+    y, labels = _finite(target, pd.Series(kinds.codes).where(kinds.codes >= 0) if classes else y), tuple(kinds.categories)
+    x = {column: _finite(column, values) for column, values in table.items()}
+    constant = [column for column, values in x.items() if np.ptp(values) == 0]
+    if constant:
+        warnings.warn(f"left out of the table, since constant: {', '.join(map(repr, constant))}", stacklevel=2)
+    x, rows = {column: values for column, values in x.items() if column not in constant}, len(y)
+    test_points = round(_number("test", test, above=True) * rows)
+    _require(x and np.ptp(y) > 0, "target", target, "a column that varies, beside others that do")
+    enough = rows - test_points >= max(2, len(labels)) and test_points
+    _require(enough, "frame", f"{rows} rows", "enough of them to train, one for each class or more, and to test")
+    values, outputs = np.stack(list(x.values())), len(labels) if len(labels) > 2 else 1
+    return Task(name, _shuffled(lambda *_: (values, y)), {0: "squared", 2: "logistic"}.get(len(labels), "softmax"), rows, test_points,
+                len(x), outputs, columns=tuple(x), labels=labels, standardised=True)
+
+
+def _table(frame):
+    """A frame, or what a file holds, as a frame of its own whose rows count from 0."""
+    if not isinstance(frame, pd.DataFrame):
+        try:
+            size, most = os.path.getsize(frame) / 1e9, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 8e9  # it is held several times
+            _require(size < most, "its size", f"{size:.3g} GB", f"at most {most:.3g} GB on this machine")
+            frame = (pd.read_parquet if str(frame).endswith(".parquet") else pd.read_csv)(frame)
+        except (OSError, TypeError, ValueError, MemoryError) as error:
+            raise ValueError(f"frame is {frame!r}; it takes a table, or a CSV or Parquet file of one ({error})") from None
+    _require(frame.size and frame.columns.is_unique, "frame", frame.shape, "rows, and columns with a name each")
+    return frame.reset_index(drop=True)
+
+
+def _finite(name, column):
+    """A column of a table in float64, if every cell is a finite number."""
+    numbers = pd.to_numeric(column.astype(str) if column.dtype.kind in "mMc" else column, errors="coerce").to_numpy(float, na_value=math.nan)
+    fine = np.isfinite(numbers)
+    row = int(fine.argmin())
+    _require(fine.all(), f"frame: column {name!r}, row {row}", column.iloc[row], f"a finite number, here and in {(~fine).sum() - 1} more rows")
+    return numbers
 
 
 # ------------------------------------------------------------------------------------------- growth
@@ -351,12 +447,11 @@ class Growth:
 
     def __post_init__(self):
         for name in ("start", "target", "coupling", "speed", "feeds", "start_noise"):
-            if _number(name, getattr(self, name), 0).max() > self.most and name in ("start", "target"):
-                raise ValueError(f"{name} is {np.max(getattr(self, name)):g}; it takes at most {self.most:g}, where every neuron takes part")
+            fine = _number(name, getattr(self, name)).max() <= self.most or name not in ("start", "target")
+            _require(fine, name, getattr(self, name), f"at most {self.most:g}, where every neuron takes part")
         for name, choices in (("mask", self.masks), ("learns_from", ("size", "loss")), ("opens", ("neurons", "rate", "nothing"))):
             _choice(name, getattr(self, name), choices)
-        if np.asarray(self.frozen).dtype != bool:
-            raise ValueError(f"frozen is {self.frozen!r}; it takes True or False, or one for each trial")
+        _require(np.asarray(self.frozen).dtype == bool, "frozen", self.frozen, "True or False, or one for each trial")
 
     def values(self) -> dict:
         """Return its fields by name, those for controls only where they differ from their defaults."""
@@ -458,8 +553,7 @@ def together(growths: Iterable[Growth], trials: int) -> tuple[Growth, list[int]]
     So several arms of `trials` networks train in one ensemble: the same to the bit as one after the other, and faster.
     """
     (shared, networks), *others = _networks([{"growth": growth, "trials": trials} for growth in growths])
-    if others:
-        raise ValueError("growths differ in their method, mask or learns_from; together takes those that differ in values only")
+    _require(not others, "growths", [shared["growth"], *(each["growth"] for each, _ in others)], "those that differ in values only")
     return replace(shared["growth"], **{name: networks[name].to_numpy() for name in VARIED}), networks["trials"].tolist()
 
 
@@ -540,25 +634,23 @@ def size_loss(size: torch.Tensor, target: torch.Tensor, coupling: torch.Tensor) 
 def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
     """Gradient of the task loss by theta, (rows, T), of points that count `share` each; one hidden layer is written out.
 
-    x is (inputs, points, T) and y (points, T); gate and slope are (A, T) for the first A neurons, which are all that
-    theta holds. Written out it compiles to a third of the time; for more layers autograd makes it.
+    x is (I, P, T) and y (P, T); gate and slope are (A, T) for the first A neurons, which are all that theta holds. Written
+    out it compiles to a third of the time; for more layers autograd makes it. Many inputs take matrix products.
     """
     if len(shapes) > 2:
         return _by_autograd(theta, x, y, share, growth, shapes, loss)
-    size, ((b, u, *w), output) = unpack(theta, shapes)
-    c, v, fed = output[0], output[1:], growth.feeds * size  # b, u, w: (A, T), c: (O, T), v: (A, O, T), fed: (T,)
-    z = (b + u * fed)[:, None] + w[0][:, None] * x[0]
-    for w_i, x_i in zip(w[1:], x[1:], strict=True):
+    size, (hidden, output) = unpack(theta, shapes)
+    b, u, w, c, v, fed = *hidden[:2], hidden[2:], output[0], output[1:], growth.feeds * size  # b, u: (A, T), w: (I, A, T), c: (O, T), v: (A, O, T)
+    z, many = (b + u * fed)[:, None], len(x) > MANY_INPUTS
+    for w_i, x_i in () if many else zip(w, x, strict=True):
         z = z + w_i[:, None] * x_i
+    z = z + torch.einsum("iht,ipt->hpt", w, x) if many else z
     a = 2 * torch.sigmoid(2 * z) - 1  # tanh, (A, P, T), a third faster
     y_hat = [c[o] + ((v[:, o] * gate)[:, None] * a).sum(0) for o in range(len(c))]  # (P, T) each
     g = _loss_slopes(y_hat, y, loss, share)
-    if len(g) == 1:  # the weight leaves the sum
-        outer, inner = v[:, 0] * gate, g[0]
-    else:
-        outer, inner = gate, sum(v[:, o, None] * g[o] for o in range(len(g)))
+    outer, inner = (v[:, 0] * gate, g[0]) if len(g) == 1 else (gate, sum(v[:, o, None] * g[o] for o in range(len(g))))  # one weight leaves the sum
     gz = inner * (1 - a * a)  # (A, P, T)
-    db, dw = outer * gz.sum(1), [outer * (gz * x_i).sum(1) for x_i in x]
+    db, dw = outer * gz.sum(1), outer * torch.einsum("hpt,ipt->iht", gz, x) if many else [outer * (gz * x_i).sum(1) for x_i in x]
     ga = [(g_o * a).sum(1) for g_o in g]  # (A, T) each
     dsize = growth.feeds * (u * db).sum(0) + sum((v[:, o] * slope * ga[o]).sum(0) for o in range(len(g)))
     dv = torch.stack([gate * ga_o for ga_o in ga], 1)  # (A, O, T)
@@ -632,13 +724,13 @@ def _gates(growth, size, widths):
     return torch.cat([part(size, width) for part in (growth.acts, slope) for width in widths])
 
 
-def _epoch_of(state, points, knobs, growth, widths, task, optimizer, compiled, threads):
-    """A function from state to state, one epoch on `points`, chunks of (x, y, share of a point).
+def _epoch_of(state, groups, knobs, growth, widths, task, optimizer, compiled, threads):
+    """A function from state and groups to state: one epoch, with a step for every group of chunks like `groups`, see `_groups`.
 
     It is compiled for tensors like these; λ and the like are tensors too, so that one code serves them all. It is traced
     and given to the compiler directly: torch.compile checks its guards in every epoch, which takes longer than the epoch.
     """
-    bare, (x, y, share) = replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False, speed=1.0), points[0]
+    bare, (x, y, share) = replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False, speed=1.0), groups[0][0]
     shapes = layer_shapes(widths, task.inputs, task.outputs)
     key = bare, tuple(widths), task.loss, task.outputs, optimizer, threads, state.shape, state.dtype, state.device
 
@@ -649,12 +741,12 @@ def _epoch_of(state, points, knobs, growth, widths, task, optimizer, compiled, t
     def update(state, total, *knobs):
         return (_update(state, total, knobs, bare, widths, shapes, optimizer),)
 
-    if not task.large:
+    if isinstance(share, float):
         def step(state, x, y, *knobs):
             return update(state, gradient(state, x, y, share), *knobs)
 
         step = _machine_code((key, x.shape, "step"), step, [state, x, y, *knobs], compiled, threads)
-        return lambda state: step(state, x, y, *knobs)[0]
+        return lambda state, _: step(state, x, y, *knobs)[0]
 
     def add(total, state, x, y, share):
         return (total + gradient(state, x, y, share),)
@@ -663,11 +755,13 @@ def _epoch_of(state, points, knobs, growth, widths, task, optimizer, compiled, t
     add = _machine_code((key, x.shape, "add"), add, [nothing, state, x, y, share], compiled, threads)
     update = _machine_code((key, "update"), update, [state, nothing, *knobs], compiled, threads)
 
-    def epoch(state):
-        total = nothing
-        for chunk in points:
-            total, = add(total, state, *chunk)
-        return update(state, total, *knobs)[0]
+    def epoch(state, groups):
+        for group in groups:
+            total = nothing
+            for chunk in group:
+                total, = add(total, state, *chunk)
+            state, = update(state, total, *knobs)
+        return state
 
     return epoch
 
@@ -739,33 +833,66 @@ class Run:
 
     def theta(self, epoch: int | None = None) -> torch.Tensor:
         """Return theta (rows, T) at the end, or at a logged epoch where snapshots were kept."""
-        if epoch is not None and epoch not in self.snapshots:
-            known = ", ".join(map(str, self.snapshots)) or "none: fit with keep_weights=True"
-            raise ValueError(f"epoch is {epoch!r}; weights were kept at {known}")
+        known = ", ".join(map(str, self.snapshots)) or "none, since it was not fitted with keep_weights=True"
+        _require(epoch is None or epoch in self.snapshots, "epoch", epoch, f"an epoch whose weights were kept: {known}")
         return torch.tensor(self.weights if epoch is None else self.snapshots[epoch])
 
     def predict(self, x, epoch: int | None = None) -> np.ndarray:
-        """Return the predictions (trials, points, outputs) at x (points, inputs), dimensionless, the same for every trial.
+        """Return the predictions (trials, points, outputs) at x (points, inputs), the same for every trial.
 
-        A regression gives ŷ, a classification the probability of class 1, or of every class where there are more than two.
-        With one input x may be (points,).
+        x is dimensionless, or a frame or array of a table's columns in their own units. A regression gives ŷ, a classification
+        the probability of class 1, or of every class where there are more than two. With one input x may be (points,).
         """
-        theta, inputs, points = self.theta(epoch), self.task.inputs, _floats(x)
+        if isinstance(x, pd.DataFrame):
+            _require(set(self.task.columns) <= set(x), "x", list(x), f"a frame with the columns {', '.join(map(str, self.task.columns))}")
+            x = x[list(self.task.columns)]
+        theta, inputs, points, (mean, sd) = self.theta(epoch), self.task.inputs, _floats(x), self._units()
         points = np.atleast_1d(points)[:, None] if inputs == 1 and points.ndim < 2 else np.atleast_2d(points)
-        if points.shape[1:] != (inputs,) or not points.size or not np.isfinite(points).all():
-            raise ValueError(f"x is {x!r}; it takes finite numbers, (points, {inputs}){' or (points,)' if inputs == 1 else ''}")
-        points = torch.tensor(points.T, dtype=theta.dtype)[:, :, None].expand(-1, -1, theta.shape[1])
+        fine = points.shape[1:] == (inputs,) and points.size and np.isfinite(points).all()
+        _require(fine, "x", x, f"finite numbers, (points, {inputs}){' or (points,)' if inputs == 1 else ''}")
+        points = ((torch.tensor(points.T)[:, :, None] - mean[:-1, None]) / sd[:-1, None]).to(theta.dtype).expand(-1, -1, theta.shape[1])
         y_hat = outputs(theta, points, self.growth, self.settings["width"], self.task.outputs)
         squash = {"squared": lambda y: y, "logistic": torch.sigmoid, "softmax": lambda y: torch.softmax(y, 0)}[self.task.loss]
-        return squash(y_hat).permute(2, 1, 0).numpy()
+        return (squash(y_hat) * sd[-1] + mean[-1]).to(theta.dtype).permute(2, 1, 0).numpy()
+
+    def dense(self, network: int = 0) -> torch.nn.Sequential:
+        """Return one network as plain torch layers of its active neurons alone, which need no growlib: x (points, inputs) to (points, outputs).
+
+        x is what `predict` takes, and ŷ comes back, of a classification before the logistic or softmax, equal to rounding. The
+        gates went into the weights; the size and a table's units into weights and biases.
+
+        Parameters
+        ----------
+        network : int
+            Its place in `weights`: the trial where the run has one arm of trials 0 ... n-1.
+        """
+        _require(_whole("network", network, 0) < self.weights.shape[1], "network", network, f"less than {self.weights.shape[1]}")
+        growth, theta, (mean, sd) = self.growth, self.theta()[:, [network]], self._units()[..., network]
+        size, layers = unpack(theta.double(), layer_shapes(self.settings["width"], self.task.inputs, self.task.outputs))
+        biases, weights = [layer[0, :, 0] for layer in layers], [layer[1:, :, 0] for layer in layers]
+        weights[0], u = weights[0][1:] / sd[:-1, None], weights[0][0]
+        biases[0] = biases[0] + growth.feeds * size * u - mean[:-1] @ weights[0]
+        biases[-1], weights[-1] = biases[-1] * sd[-1] + mean[-1], weights[-1] * sd[-1]
+        gates, parts = [torch.ones(self.task.inputs), *(growth.acts(size, len(b))[:, 0] for b in biases[:-1]), torch.ones(self.task.outputs)], []
+        for b, w, into, gate in zip(biases, weights, gates, gates[1:], strict=False):
+            linear = torch.nn.utils.skip_init(torch.nn.Linear, int((into > 0).sum()), int((gate > 0).sum()), dtype=theta.dtype)
+            linear.load_state_dict({"weight": (w * into[:, None])[into > 0][:, gate > 0].T, "bias": b[gate > 0]})
+            parts += [linear, torch.nn.Tanh()]
+        return torch.nn.Sequential(*parts[:-1])
+
+    def _units(self):
+        """The mean and the standard deviation that every network measures its columns by, the target last, (2, inputs + 1, T)."""
+        sets = np.broadcast_to(self.settings["data_seed"], self.weights.shape[1]).tolist()
+        draws = sets if self.task.standardised else sets[:1]
+        found = {k: self.task.units(*self.task.draw(self.settings["seed"], [k], raw=True))[..., 0] for k in set(draws)}
+        return torch.tensor(np.stack([found.get(k, found[draws[0]]) for k in sets], -1))
 
     def confusion(self) -> pd.DataFrame:
         """Return how many points of each true class get each predicted class, classes² rows a network.
 
-        They are 1000 fresh points, or the test points of a large set.
+        They are 1000 fresh points, or the test points of a large set or a table.
         """
-        if not self.task.classes:
-            raise ValueError(f"task is {self.task.name!r}; a confusion matrix takes a classification")
+        _require(self.task.classes, "task", self.task.name, "a classification, so that there is a confusion matrix")
         where, theta = np.arange(self.weights.shape[1]), self.theta()
         parts = np.split(where, len(where)) if self.task.large else [where]
         seen = [_fresh(theta[:, part], self.growth, self.task, self.settings, part) for part in parts]
@@ -779,8 +906,7 @@ class Run:
 
         Raises ValueError where the name does not end in .npz or cannot be written.
         """
-        if not str(path).endswith(".npz"):
-            raise ValueError(f"path is {path!r}; it takes a file name that ends in .npz")
+        _require(str(path).endswith(".npz"), "path", path, "a file name that ends in .npz")
         frames = {name: np.frombuffer(getattr(self, name).to_parquet(), dtype=np.uint8) for name in ("finals", "history")}
         about = {"task": [self.task.name, self.task.options], "growth": [type(self.growth).__name__, asdict(self.growth)], "settings": self.settings}
         with _replacing(path) as temporary, open(temporary, "wb") as file:
@@ -788,14 +914,15 @@ class Run:
                                 epochs=np.array(list(self.snapshots), dtype=np.int64), snapshots=np.array(list(self.snapshots.values())))
 
 
-def load(path: str | os.PathLike) -> Run:
-    """Return the run that `Run.save` wrote to `path`."""
+def load(path: str | os.PathLike, what: Task | None = None) -> Run:
+    """Return the run that `Run.save` wrote to `path`; one of a function or table of your own takes that task again as `what`."""
     with np.load(path, allow_pickle=False) as file:
         about = json.loads(str(file["about"]))
         (name, options), (method, values) = about["task"], about["growth"]
         frames = [pd.read_parquet(io.BytesIO(file[part].tobytes())) for part in ("finals", "history")]
         snapshots = dict(zip(file["epochs"].tolist(), file["snapshots"], strict=True))
-        return Run(task(name, **options), METHODS[method](**values), about["settings"], *frames, file["weights"], snapshots)
+        _require(what or name in TASKS, "what", what, f"the task {name!r}, which this file does not hold")
+        return Run(what or task(name, **options), METHODS[method](**values), about["settings"], *frames, file["weights"], snapshots)
 
 
 def _plain(value):
@@ -827,8 +954,8 @@ def _log_every(epochs):
 def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, trials=64, epochs=4000, lr=1e-3,
         width: int | Sequence[int] = 9, seed: int = 0, optimizer: str = "gd", dtype: str = "float32", log_every: int | None = None,
         data_seed=None, device: str = "cpu", keep_weights: bool = False, compiled: bool | None = None, output_scale: float = 1.0,
-        prune_at: int = 0, control: str = "none", progress: Callable[[float], None] | None = None) -> Run:
-    """Return many networks of one setting, trained at once by full-batch gradient descent.
+        prune_at: int = 0, batch: int | None = None, control: str = "none", progress: Callable[[float], None] | None = None) -> Run:
+    """Return many networks of one setting, trained at once by gradient descent, on all training points at a time unless `batch` is said.
 
     Trial k depends on `seed` and k alone: not on how many train beside it, and its data and first
     weights are the same in every arm.
@@ -868,6 +995,8 @@ def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, tr
     prune_at : int
         The epoch after which the neurons are put in falling order of the product of the norms of their incoming and outgoing
         weights and the size is set to its target, so that the last ones shut; 0: never. For one hidden layer.
+    batch : int, optional
+        Points of a mini-batch; an epoch then is one pass over the training points in a new order, with a step a batch.
     control : str
         A name for a control experiment, copied to the frames.
     progress : callable, optional
@@ -879,17 +1008,15 @@ def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, tr
         One sentence that names the argument, what it got and what it takes.
     """
     what, growth = task(task_or_name), AuxiliaryWeight() if growth is None else growth
-    if not isinstance(growth, Growth):
-        raise ValueError(f"growth is {growth!r}; it takes an AuxiliaryWeight or a ControllerMask")
+    _require(isinstance(growth, Growth), "growth", growth, "an AuxiliaryWeight or a ControllerMask")
     numbers, ends = _trials(trials), [_whole("epochs", e) for e in np.atleast_1d(np.array(epochs, dtype=object))]
-    if sorted(set(ends)) != ends:
-        raise ValueError(f"epochs is {epochs!r}; several of them take increasing order")
+    _require(sorted(set(ends)) == ends, "epochs", epochs, "a whole number, or several in increasing order")
     log_every = _log_every(ends[-1]) if log_every is None else _whole("log_every", log_every)
     settings = {"trials": trials, "epochs": epochs, "lr": lr, "width": width,
                 "seed": _whole("seed", seed, 0), "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
                 "dtype": _choice("dtype", dtype, ("float32", "float64")), "log_every": log_every,
                 "data_seed": data_seed, "device": device, "control": control, "output_scale": _number("output_scale", output_scale, 0).item(),
-                "prune_at": _whole("prune_at", prune_at, 0)}
+                "prune_at": _whole("prune_at", prune_at, 0), "batch": batch and _whole("batch", batch)}
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
     threads = 1 if what.large or len(numbers) <= BLOCK else min(torch.get_num_threads(), 4)
@@ -908,8 +1035,8 @@ def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, tr
 def _check_against(numbers, growth, settings):
     """Hold the arguments of `fit` against each other and against the machine."""
     given = {f.name: getattr(growth, f.name) for f in fields(Growth)} | {"lr": settings["lr"]}
-    if not _widths(settings["width"]):
-        raise ValueError("width is []; it takes a whole number, or one for each hidden layer")
+    widths = _widths(settings["width"])
+    _require(widths, "width", settings["width"], "a whole number, or one for each hidden layer")
     _number("lr", settings["lr"], 0, above=True)
     sets = numbers if settings["data_seed"] is None else np.atleast_1d(settings["data_seed"])
     given["data_seed"] = settings["data_seed"] = np.array([_whole("data_seed", k, 0) for k in sets.tolist()])
@@ -917,10 +1044,10 @@ def _check_against(numbers, growth, settings):
         if np.size(value) not in (1, len(numbers)):
             raise ValueError(f"{name} has {np.size(value)} values; it takes one, or one for each of the {len(numbers)} trials")
     for name in ("start", "target"):
-        if np.max(given[name]) > min(_widths(settings["width"])):
-            raise ValueError(f"width is {settings['width']}; it takes at least the {name}, which is {np.max(given[name]):g}")
-    if settings["prune_at"] >= np.max(settings["epochs"]) or (settings["prune_at"] and len(_widths(settings["width"])) > 1):
-        raise ValueError(f"prune_at is {settings['prune_at']}; it takes an epoch before the last, and one hidden layer")
+        _require(np.max(given[name]) <= min(widths), "width", settings["width"], f"at least the {name}, which is {np.max(given[name]):g}")
+    prunable = settings["prune_at"] < np.max(settings["epochs"]) and (len(widths) == 1 and growth.mask in ("staircase", "neuron"))
+    _require(not settings["prune_at"] or prunable, "prune_at", settings["prune_at"],
+             "an epoch before the last, with one hidden layer whose neurons open one after the other")
     try:
         torch.empty(0, device=settings["device"])
     except (RuntimeError, AssertionError, TypeError):
@@ -946,16 +1073,21 @@ def _tensors(task, growth, settings, numbers, padded):
     return x, y, growth, (knob(settings["lr"]), growth.target, growth.coupling, moves, heeds), state
 
 
-def _chunks(x, y, task, width):
-    """The training points as (x, y, share of a point) in equal pieces, the last one filled up with points that do not count."""
+def _groups(x, y, task, width, batch, order=None):
+    """The training points as groups of chunks (x, y, share of a point), all chunks alike; a step follows each group.
+
+    Without a batch there is one group; with one a chunk is a group, of points in `order`. The last chunk is filled up with
+    points that do not count.
+    """
     points = task.train_points
-    size = points if not task.large else 16 * math.ceil(points / math.ceil(points / max(CHUNK / width, CHUNK_POINTS)) / 16)
-    pieces = []
-    for first in range(0, points, size):
-        here = np.minimum(np.arange(first, first + size), points - 1)
-        share = torch.tensor((np.arange(first, first + size) < points) / points, dtype=x.dtype, device=x.device)[:, None]
-        pieces.append((x[:, here].contiguous(), y[here].contiguous(), share if task.large else 1 / points))
-    return pieces
+    size = batch or (points if not task.large else 16 * math.ceil(points / math.ceil(points / max(CHUNK / width, CHUNK_POINTS)) / 16))
+    places = np.arange(math.ceil(points / size) * size).reshape(-1, size)
+    here, counts = np.minimum(places, points - 1), places < points
+    here = torch.tensor(here if order is None else order[here], device=x.device)
+    share = torch.tensor(counts / (counts.sum(1, keepdims=True) if batch else points), dtype=x.dtype, device=x.device)[:, :, None]
+    x, y = x[:, here].transpose(0, 1).contiguous(), y[here]
+    chunks = list(zip(x, y, share if task.large or batch else [1 / points], strict=True))
+    return [[chunk] for chunk in chunks] if batch else [chunks]
 
 
 def _train(task, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, progress):
@@ -963,24 +1095,26 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
     began, widths, given = time.perf_counter(), _widths(settings["width"]), growth
     padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
     x, y, growth, knobs, state = _tensors(task, growth, settings, numbers, padded)
-    chunks, cost_of_one = _chunks(x, y, task, max(widths)), _flops(task, widths) * task.train_points
-    active = widths if len(widths) > 1 else [growth.needed(widths[0])]
+    points, batch, cost_of_one = task.train_points, settings["batch"], _flops(task, widths)
+    active, whole = widths if len(widths) > 1 else [growth.needed(widths[0])], _groups(x, y, task, max(widths), batch)
+
+    def groups(epoch):
+        return _groups(x, y, task, max(widths), batch, np.random.default_rng([settings["seed"], epoch]).permutation(points)) if batch else whole
 
     logged = sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends, settings["prune_at"]})
     records, snapshots, epoch = [], {}, 0
     operations, computed, diverged = torch.zeros(block, dtype=torch.float64), 0.0, torch.zeros(block, dtype=torch.bool)
     for until in logged:
-        state, used, cost, active = _epochs(state, until - epoch, chunks, knobs, growth, widths, active, task,
+        state, used, cost, active = _epochs(state, range(epoch, until), groups, knobs, growth, widths, active, task,
                                             settings["optimizer"], compiled, threads)
-        operations += used.double().cpu() * cost_of_one
-        computed += cost * cost_of_one
-        epoch = until
+        operations += used.double().cpu() * cost_of_one * min(batch or points, points)
+        computed, epoch = computed + cost * cost_of_one * points, until
         record = _measure(state[0], x, y, growth, task, widths)
         worst = np.maximum(record["train_task_loss"], record["test_task_loss"]) + record["size_loss"]
         diverged |= torch.tensor(~(worst <= TOO_LARGE))
         record |= {"epoch": epoch, "flops": operations.numpy().copy(), "flops_done": computed, "diverged": diverged.numpy().copy(),
                    "seconds": (time.perf_counter() - began) / len(where), "accuracy_fresh": math.nan}
-        if epoch in ends and task.classes and not task.large:
+        if epoch in ends and task.classes and task.endless:
             record["accuracy_fresh"] = _right(*_fresh(state[0], growth, task, settings, padded)).cpu().numpy()
         records.append(pd.DataFrame(record).iloc[: len(where)])
         if keep_weights:
@@ -1014,8 +1148,8 @@ def _flops(task, widths):
     return sum((3 + 4 * fan_in + 6 * fan_out) * neurons for fan_in, neurons, fan_out in fans) / sum(widths)
 
 
-def _epochs(state, epochs, chunks, knobs, growth, widths, active, task, optimizer, compiled, threads):
-    """Train every network for `epochs` more, computing only the first `active` neurons while that is exact.
+def _epochs(state, epochs, groups, knobs, growth, widths, active, task, optimizer, compiled, threads):
+    """Train every network for those epochs, computing only the first `active` neurons while that is exact.
 
     A neuron whose gate has been zero ever since the start has a zero gradient, so leaving it out changes
     nothing. The largest size on the way tells whether one opened; then all is done again with every neuron.
@@ -1026,12 +1160,12 @@ def _epochs(state, epochs, chunks, knobs, growth, widths, active, task, optimize
         part = [s[rows] if len(s) > 1 else s for s in state]
         size = part[0][:1]
         packed = torch.cat([*part, _gates(growth, size[0], active), size, torch.zeros_like(size)])
-        epoch = _epoch_of(packed, chunks, knobs, growth, active, task, optimizer, compiled, threads)
+        train = _epoch_of(packed, groups(0), knobs, growth, active, task, optimizer, compiled, threads)
         with torch.no_grad():
-            for _ in range(epochs):
-                packed = epoch(packed)
+            for epoch in epochs:
+                packed = train(packed, groups(epoch))
         *part, _, peak, used = packed.split(_rows_of(layer_shapes(active, task.inputs, task.outputs), optimizer))
-        cost += sum(active) * epochs
+        cost += sum(active) * len(epochs)
         if active == widths or (peak <= active[0]).all():
             break
         active = widths
@@ -1063,9 +1197,9 @@ def _measure(theta, x, y, growth, task, widths):
 
 
 def _fresh(theta, growth, task, settings, where=slice(None)):
-    """The outputs (outputs, points, T) and the classes (points, T) at fresh points, or at the test points of a large set."""
-    drawn = _data(task, settings, where=where) if task.large else _data(task, settings, "fresh", FRESH_POINTS, where)
-    x, y = (torch.tensor(a[..., -task.test_points if task.large else 0 :, :], dtype=theta.dtype, device=theta.device) for a in drawn)
+    """The outputs (outputs, points, T) and the classes (points, T) at fresh points, or at the test points where there are none."""
+    drawn = _data(task, settings, "fresh", FRESH_POINTS, where) if task.endless else _data(task, settings, where=where)
+    x, y = (torch.tensor(a[..., 0 if task.endless else -task.test_points :, :], dtype=theta.dtype, device=theta.device) for a in drawn)
     return outputs(theta, x, growth, settings["width"], task.outputs), y
 
 
@@ -1108,6 +1242,78 @@ def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{f"{part}_loss": frame[f"{part}_task_loss"] + frame["size_loss"] for part in ("train", "test")})
 
 
+# ------------------------------------------------------------------------------------ other networks
+
+
+def grow(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int, optimizer: torch.optim.Optimizer | None = None) -> None:
+    """Widen the layer between two linear ones of any torch model by n neurons, without changing what the model computes.
+
+    Call it between steps. The newborn have weights as torch draws them and act on nothing at first. What the optimizer
+    holds of the old stays; of the newborn its averages of gradients begin at 0, and those of squares at the median of the
+    old neurons', since from 0 Adam, which counts the steps of a whole tensor, would move them up to 6.6 times its learning rate.
+
+    Parameters
+    ----------
+    linear_in, linear_out : Linear
+        The layers before and after the neurons; between them may stand what acts on each neuron alone.
+    n : int
+        How many neurons.
+    optimizer : Optimizer, optional
+        The one that trains them.
+
+    Raises
+    ------
+    ValueError
+        The layers do not fit each other, the optimizer does not hold them, or n is no count.
+    """
+    _whole("n", n)
+
+    def longer(tensor, dim, key):
+        new = torch.zeros_like(tensor.narrow(dim, 0, 1).repeat_interleave(n, dim))
+        if key == dim == 0:
+            new.uniform_(-(linear_in.in_features**-0.5), linear_in.in_features**-0.5)
+        elif key not in (0, "exp_avg", "momentum_buffer", "grad_avg"):
+            new += tensor.median(dim, keepdim=True).values
+        return torch.cat([tensor, new], dim)
+
+    _resize(linear_in, linear_out, longer, optimizer)
+
+
+def shrink(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int | Sequence[int],
+           optimizer: torch.optim.Optimizer | None = None) -> torch.Tensor:
+    """Take n neurons out of the layer between two linear ones, the reverse of `grow`, and return the places of those that stay.
+
+    They are the n whose incoming and outgoing weights have the least product of norms, or those at the places that n names.
+    Arguments and errors as in `grow`.
+    """
+    norms = linear_in.weight.norm(dim=1) * linear_out.weight.norm(dim=0)
+    gone = {_whole("n", k, 0) for k in (n if np.ndim(n) else norms.argsort(stable=True)[: _whole("n", n)].tolist())}
+    kept = torch.tensor([k for k in range(len(norms)) if k not in gone], device=norms.device, dtype=torch.long)
+    _require(0 < len(kept) == len(norms) - len(gone), "n", n, f"some, not all, of the neurons 0 ... {len(norms) - 1}")
+    _resize(linear_in, linear_out, lambda tensor, dim, _: tensor.index_select(dim, kept), optimizer)
+    return kept
+
+
+def _resize(linear_in, linear_out, change, optimizer):
+    """Put change(tensor, dim, key) in place of the weights between two layers, where key is 0, and of what the optimizer keeps of them."""
+    fits = isinstance(linear_in, torch.nn.Linear) and linear_in.out_features == getattr(linear_out, "in_features", None)
+    _require(fits, "linear_out", linear_out, f"a Linear that takes what linear_in gives, {linear_in}")
+    groups = optimizer.param_groups if optimizer else []
+    for layer, name, dim in ((linear_in, "weight", 0), (linear_in, "bias", 0), (linear_out, "weight", 1)):
+        old = getattr(layer, name)
+        if old is None:
+            continue
+        held = not groups or any(each is old for group in groups for each in group["params"])
+        _require(held, "optimizer", optimizer, "the one that trains these layers")
+        setattr(layer, name, new := torch.nn.Parameter(change(old.detach(), dim, 0), old.requires_grad))
+        for group in groups:
+            group["params"] = [new if each is old else each for each in group["params"]]
+        if groups:
+            about = optimizer.state.pop(old, {}).items()
+            optimizer.state[new] = {key: change(v, dim, key) if torch.is_tensor(v) and v.shape == old.shape else v for key, v in about}
+    linear_in.out_features = linear_out.in_features = len(linear_in.weight)
+
+
 # ---------------------------------------------------------------------------------- studies and store
 
 HOME = Path(os.environ.get("GROWLIB_HOME") or Path(__file__).resolve().parent)  # where data/, figures/ and the cache are
@@ -1134,13 +1340,12 @@ STUDIES = tomllib.loads(_TABLE.read_text()) if _TABLE.exists() else {}
 def _settings(grid):
     """The settings of a grid, arguments of `fit` each: a list is crossed with the others."""
     settings, parts = [], [grid] if isinstance(grid, Mapping) else grid
-    if not parts or isinstance(parts, str) or not all(isinstance(part, Mapping) and "task" in part for part in parts):
-        raise ValueError(f"grid is {grid!r}; it takes a mapping that names a task and other arguments of fit, or several")
+    fine = parts and not isinstance(parts, str) and all(isinstance(part, Mapping) and "task" in part for part in parts)
+    _require(fine, "grid", grid, "a mapping that names a task and other arguments of fit, or several")
     for part in itertools.chain(*map(_controlled, parts)):
         lists = {name: value for name, value in part.items() if isinstance(value, list)}
         settings += [_setting(part | dict(zip(lists, values, strict=True))) for values in itertools.product(*lists.values())]
-    if not settings:
-        raise ValueError(f"grid is {grid!r}; its lists take at least one value each")
+    _require(settings, "grid", grid, "at least one value in each of its lists")
     return settings
 
 
@@ -1441,7 +1646,7 @@ def _computed(name, cells, workers, client):
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list((getattr(pool, "_processes", None) or {}).values()):
                 process.terminate()
-            if isinstance(error, BrokenProcessPool):
+            if isinstance(error, BrokenExecutor):
                 raise RuntimeError(f"a worker of study {name!r} died, perhaps for want of memory; what it had finished stays in the store") from None
             raise
     for i in lacking:
@@ -1484,7 +1689,7 @@ def _write_parquet(frame, path, about):
 def _replacing(path, name="path"):
     """A temporary name in the folder of `path` that takes its place when the block ends well; `name` is the argument to blame."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -1651,7 +1856,7 @@ DASHES = dict(zip(ARMS, ("-", "--", ":"), strict=True))  # the second cue, for g
 POSITIVE, NEGATIVE = sns.color_palette("colorblind")[3], sns.color_palette("colorblind")[0]  # red and blue, as in Figure 1
 
 
-class Picture(Figure):
+class Picture(mpl.figure.Figure):
     """A figure apart from pyplot that a notebook shows where it is the last value of a cell."""
 
     def _repr_png_(self):
@@ -1659,7 +1864,7 @@ class Picture(Figure):
         return drawn.getvalue()
 
 
-def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 4.2, **options) -> tuple[Figure, np.ndarray]:
+def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 4.2, **options) -> tuple[mpl.figure.Figure, np.ndarray]:
     """Return a figure in the collection's style, apart from pyplot, and its axes (rows, columns); sizes in inches an axes."""
     with sns.axes_style("ticks"), sns.color_palette("colorblind"):
         figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
@@ -1668,7 +1873,7 @@ def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, width: floa
     return figure, axes
 
 
-def save_figure(figure: Figure, name: str, scale: str = "quick", folder: str = "") -> None:
+def save_figure(figure: mpl.figure.Figure, name: str, scale: str = "quick", folder: str = "") -> None:
     """Write the figure as PNG and SVG, the same bytes for the same results.
 
     `folder` is `figures/` at the paper scale and `figures/quick/` at the quick one unless it is named.
@@ -1716,30 +1921,46 @@ def plot_mirrored(finals: pd.DataFrame, axes: mpl.axes.Axes, value: str = "test_
     return axes
 
 
-def explore(draw: Callable[..., Figure], **sliders) -> None:
+LABELS = {"coupling": "coupling λ", "lr": "learning rate η", "start": "start N₀", "width": "width H", "classes": "classes K", "epochs": "epochs E"}
+
+
+def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
     """Show `draw` with a control for each argument in `sliders`; letting one go trains and draws again.
 
     A pair (low, high) of numbers gives a slider in between, logarithmic where low and high differ a hundredfold;
-    a list gives a menu. A mistake is shown as a sentence. By keyboard: arrows move a slider, Space opens a menu.
+    a list gives a menu. Only the last of quick changes is drawn. A mistake is shown as a sentence. By keyboard: Tab reaches
+    a control, arrows move a slider, Space opens a menu.
     """
     import ipywidgets
     from IPython.display import display
 
-    controls = {}
+    controls, output, busy, waiting = {}, ipywidgets.Output(), ipywidgets.Label(), []
     for name, choice in sliders.items():
         default = inspect.signature(draw).parameters[name].default
         if isinstance(choice, tuple) and 0 < 100 * choice[0] <= choice[1]:
-            control = ipywidgets.FloatLogSlider(value=default, min=math.log10(choice[0]), max=math.log10(choice[1]), step=0.05)
+            low, high = (math.log10(default) + round(20 * math.log10(end / default)) / 20 for end in choice)  # the default is on a step
+            control = ipywidgets.FloatLogSlider(value=default, min=low, max=high, step=0.05, readout_format=".3g")
         else:
             control = ipywidgets.interactive.widget_from_abbrev(choice, default)
-        control.description, control.continuous_update, controls[name] = name, False, control
+        control.description, control.continuous_update, controls[name] = LABELS.get(name, name), False, control
         control.layout.width, control.layout.max_width, control.style.description_width = "100%", "30em", "8em"
         control.add_class(f"growlib-{name}")
 
-    def redraw(**values):
-        try:
-            display(draw(**values))
-        except ValueError as error:
-            print(f"growlib: {error}")
+    def redraw():
+        busy.value = "training ..."
+        with output.hold_sync():  # what is there stays until the new picture is
+            output.outputs = ()
+            try:
+                output.append_display_data(draw(**{name: control.value for name, control in controls.items()}))
+            except ValueError as error:
+                output.append_stdout(f"growlib: {error}")
+        busy.value = ""
 
-    display(ipywidgets.VBox([*controls.values(), ipywidgets.interactive_output(redraw, controls)]))
+    def later(_):
+        [handle.cancel() for handle in waiting]
+        waiting[:] = [asyncio.get_running_loop().call_later(0.1, redraw)]  # by then all further changes are read
+
+    for control in controls.values():
+        control.observe(later, "value")
+    redraw()
+    display(ipywidgets.VBox([*controls.values(), busy, output]))

@@ -228,13 +228,13 @@ def mine(sample):
     (lambda: growlib.task("bessel-grid", classes=3), "option of task bessel-grid is 'classes'; it takes one of points, noise, gap"),
     (lambda: small(width=[]), "width is []; it takes a whole number, or one for each hidden layer"),
     (lambda: small(width=[10, 0]), "width is 0"),
-    (lambda: small(growth=growlib.ControllerMask(start=2.0)), "start is 2; it takes at most 1, where"),
+    (lambda: small(growth=growlib.ControllerMask(start=2.0)), "start is 2.0; it takes at most 1, where"),
     (lambda: small("spirals").predict([0.1, float("nan")]), "x is [0.1, nan]; it takes finite numbers, (points, 2)"),
     (lambda: small("spirals").predict([[0.1, 0.2, 0.3]]), "x is [[0.1, 0.2, 0.3]]; it takes finite numbers, (points, 2)"),
-    (lambda: mine(lambda g, n: (g.uniform(size=(2, n)), np.arange(n) % 4.0)), "sample gives the classes [0.0, 1.0, 2.0, 3.0]; it takes 0 ... 2"),
-    (lambda: mine(lambda g, n: (g.uniform(size=(3, n)), np.zeros(n))), "sample gives x of shape (3, 40); it takes finite numbers, (2, 40)"),
-    (lambda: mine(lambda g, n: (np.full((2, n), np.nan), np.zeros(n))), "sample gives x of shape (2, 40); it takes finite numbers"),
-    (lambda: growlib.together([growlib.ControllerMask(), growlib.ControllerMask(mask="neuron")], 3), "growths differ in their"),
+    (lambda: mine(lambda g, n: (g.uniform(size=(2, n)), np.arange(n) % 4.0)), "sample's y is [0.0, 1.0, 2.0, 3.0]; it takes 0 ... 2"),
+    (lambda: mine(lambda g, n: (g.uniform(size=(3, n)), np.zeros(n))), "sample's x is 'of shape (3, 40)'; it takes finite numbers, (2, 40)"),
+    (lambda: mine(lambda g, n: (np.full((2, n), np.nan), np.zeros(n))), "sample's x is 'of shape (2, 40)'; it takes finite numbers"),
+    (lambda: growlib.together([growlib.ControllerMask(), growlib.ControllerMask(mask="neuron")], 3), "growths is [ControllerMask("),
 ])
 def test_bad_input_is_one_sentence(call, sentence):
     with pytest.raises(ValueError) as error:

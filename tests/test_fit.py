@@ -272,7 +272,7 @@ BAD = [
     (dict(trials=[0, -1]), "trials is -1"),
     (dict(epochs=0), "epochs is 0"),
     (dict(epochs=-3), "epochs is -3"),
-    (dict(epochs=(20, 10)), "epochs is (20, 10); several of them take increasing order"),
+    (dict(epochs=(20, 10)), "epochs is (20, 10); it takes a whole number, or several in increasing order"),
     (dict(width=0), "width is 0"),
     (dict(width=3), "width is 3; it takes at least the target, which is 5"),
     (dict(growth=growlib.AuxiliaryWeight(start=10)), "width is 9; it takes at least the start, which is 10"),
