@@ -875,7 +875,8 @@ class Run:
         biases[-1], weights[-1] = biases[-1] * sd[-1] + mean[-1], weights[-1] * sd[-1]
         gates, parts = [torch.ones(self.task.inputs), *(growth.acts(size, len(b))[:, 0] for b in biases[:-1]), torch.ones(self.task.outputs)], []
         for b, w, into, gate in zip(biases, weights, gates, gates[1:], strict=False):
-            linear = torch.nn.utils.skip_init(torch.nn.Linear, int((into > 0).sum()), int((gate > 0).sum()), dtype=theta.dtype)
+            with warnings.catch_warnings(action="ignore"):  # of a network without neurons
+                linear = torch.nn.utils.skip_init(torch.nn.Linear, int((into > 0).sum()), int((gate > 0).sum()), dtype=theta.dtype)
             linear.load_state_dict({"weight": (w * into[:, None])[into > 0][:, gate > 0].T, "bias": b[gate > 0]})
             parts += [linear, torch.nn.Tanh()]
         return torch.nn.Sequential(*parts[:-1])
@@ -1266,7 +1267,7 @@ def grow(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int, optimi
     ValueError
         The layers do not fit each other, the optimizer does not hold them, or n is no count.
     """
-    _whole("n", n)
+    _whole("n", n), _joined(linear_in, linear_out)
 
     def longer(tensor, dim, key):
         new = torch.zeros_like(tensor.narrow(dim, 0, 1).repeat_interleave(n, dim))
@@ -1286,6 +1287,7 @@ def shrink(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int | Seq
     They are the n whose incoming and outgoing weights have the least product of norms, or those at the places that n names.
     Arguments and errors as in `grow`.
     """
+    _joined(linear_in, linear_out)
     norms = linear_in.weight.norm(dim=1) * linear_out.weight.norm(dim=0)
     gone = {_whole("n", k, 0) for k in (n if np.ndim(n) else norms.argsort(stable=True)[: _whole("n", n)].tolist())}
     kept = torch.tensor([k for k in range(len(norms)) if k not in gone], device=norms.device, dtype=torch.long)
@@ -1294,10 +1296,14 @@ def shrink(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int | Seq
     return kept
 
 
-def _resize(linear_in, linear_out, change, optimizer):
-    """Put change(tensor, dim, key) in place of the weights between two layers, where key is 0, and of what the optimizer keeps of them."""
+def _joined(linear_in, linear_out):
+    """Say so if the one linear layer does not give what the other takes."""
     fits = isinstance(linear_in, torch.nn.Linear) and linear_in.out_features == getattr(linear_out, "in_features", None)
     _require(fits, "linear_out", linear_out, f"a Linear that takes what linear_in gives, {linear_in}")
+
+
+def _resize(linear_in, linear_out, change, optimizer):
+    """Put change(tensor, dim, key) in place of the weights between two layers, where key is 0, and of what the optimizer keeps of them."""
     groups = optimizer.param_groups if optimizer else []
     for layer, name, dim in ((linear_in, "weight", 0), (linear_in, "bias", 0), (linear_out, "weight", 1)):
         old = getattr(layer, name)
