@@ -54,8 +54,8 @@ def test_notebook_keeps_the_house_style(path):
 @pytest.mark.parametrize("path", BOOKS, ids=lambda p: p.stem)
 def test_published_figures_are_committed(path):
     for name in notebooks.promised(json.loads(path.read_text())):
-        for kind in ("png", "svg"):
-            assert (ROOT / "figures" / f"{name}.{kind}").exists(), name
+        for file in notebooks.files(name):
+            assert (ROOT / "figures" / file).exists(), file
 
 
 @pytest.mark.parametrize("path", BOOKS, ids=lambda p: p.stem)
@@ -136,9 +136,10 @@ with out:
     (SWALLOWED, "99_test: a widget raised ZeroDivisionError"),
     ("import warnings\nwarnings.warn('mind the gap')", "99_test: cell [2] warned: "),
     ("'\"99_never\"'\nname = \"99_never\"", "99_test: promised the figure 99_never.png and did not write it"),
+    ("'\"99_never.gif\"'\nname = \"99_never.gif\"", "99_test: promised the figure 99_never.gif and did not write it"),
     ("print('growlib: lr is -1')", "99_test: cell [2] refused its own values: lr is -1"),
     ("import os\nos._exit(3)", "99_test: "),
-], ids=["error", "swallowed", "warning", "promise", "refused", "dead-kernel"])
+], ids=["error", "swallowed", "warning", "promise", "animation", "refused", "dead-kernel"])
 def test_driver_fails_with_a_sentence_that_names_the_notebook(driver, text, sentence):
     good = driver.root / "figures/quick/99_x.png"
     good.parent.mkdir(parents=True)

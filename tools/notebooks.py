@@ -29,7 +29,7 @@ from pathlib import Path
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-PROMISE = re.compile(r"\"(\d\d_\w+)\"")  # figures are named after their notebook's number
+PROMISE = re.compile(r"\"(\d\d_\w+(?:\.gif)?)\"")  # figures are named after their notebook's number; an animation says that it is one
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|usr|opt)/[\w.\-]+")
 STALL_SECONDS = {"quick": 75, "paper": 300}  # without a new cell or training progress; then the run is started again, twice at most
 
@@ -165,6 +165,11 @@ def promised(book: dict) -> list[str]:
     return [name for cell in book["cells"] if cell["cell_type"] == "code" for name in PROMISE.findall("".join(cell["source"]))]
 
 
+def files(name: str) -> list[str]:
+    """The files of a promised figure: PNG and SVG, or the GIF alone of an animation."""
+    return [name] if name.endswith(".gif") else [f"{name}.png", f"{name}.svg"]
+
+
 def normalised(book: dict) -> str:
     """The executed notebook as text that is the same for the same results: no timings, no ids by chance, no widget state."""
     cells = [cell for cell in book["cells"] if "injected-parameters" not in cell["metadata"].get("tags", [])]
@@ -205,18 +210,16 @@ def tidy(output: dict, count: int) -> dict:
 def finish(job: Job, book: dict, scale: str, commit: bool) -> list[str]:
     """Check the promised figures, then move everything to its place; return the figures' names."""
     names = promised(book)
-    for name in names:
-        for kind in ("png", "svg"):
-            if not (job.folder / f"{name}.{kind}").exists():
-                raise Failed(f"{job.source.stem}: promised the figure {name}.{kind} and did not write it")
+    for file in (file for name in names for file in files(name)):
+        if not (job.folder / file).exists():
+            raise Failed(f"{job.source.stem}: promised the figure {file} and did not write it")
     text = normalised(book) if commit else None
     target = ROOT / "figures" / ("quick" if scale == "quick" else "")
     kept = ROOT / ".cache" / "executed" / scale
     for folder in (target, kept):
         folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        for kind in ("png", "svg"):
-            move(job.folder / f"{name}.{kind}", target / f"{name}.{kind}")
+    for file in (file for name in names for file in files(name)):
+        move(job.folder / file, target / file)
     move(job.executed, kept / job.source.name)
     if text is not None:
         aside = job.folder / "normalised.ipynb"
