@@ -375,15 +375,15 @@ def task_from_frame(frame: pd.DataFrame | str | os.PathLike, target, classes: bo
         classes = y.nunique() <= 20 if pd.api.types.is_integer_dtype(y) else not pd.api.types.is_float_dtype(y)
     kinds = pd.Categorical(y if classes else []).remove_unused_categories()
     y, labels = _finite(target, pd.Series(kinds.codes).where(kinds.codes >= 0) if classes else y), tuple(kinds.categories)
+    rows, test_points = len(y), round(_number("test", test, above=True) * len(y))
+    enough = rows - test_points >= max(2, len(labels)) and test_points
+    _require(enough, "frame", f"{rows} rows", "enough of them to train, one for each class or more, and to test")
     x = {column: _finite(column, values) for column, values in table.items()}
     constant = [column for column, values in x.items() if np.ptp(values) == 0]
     if constant:
         warnings.warn(f"left out of the table, since constant: {', '.join(map(repr, constant))}", stacklevel=2)
-    x, rows = {column: values for column, values in x.items() if column not in constant}, len(y)
-    test_points = round(_number("test", test, above=True) * rows)
+    x = {column: values for column, values in x.items() if column not in constant}
     _require(x and np.ptp(y) > 0, "target", target, "a column that varies, beside others that do")
-    enough = rows - test_points >= max(2, len(labels)) and test_points
-    _require(enough, "frame", f"{rows} rows", "enough of them to train, one for each class or more, and to test")
     values, outputs = np.stack(list(x.values())), len(labels) if len(labels) > 2 else 1
     return Task(name, _shuffled(lambda *_: (values, y)), {0: "squared", 2: "logistic"}.get(len(labels), "softmax"), rows, test_points,
                 len(x), outputs, columns=tuple(x), labels=labels, standardised=True)
@@ -392,12 +392,13 @@ def task_from_frame(frame: pd.DataFrame | str | os.PathLike, target, classes: bo
 def _table(frame):
     """A frame, or what a file holds, as a frame of its own whose rows count from 0."""
     if not isinstance(frame, pd.DataFrame):
+        _require(isinstance(frame, str | os.PathLike), "frame", type(frame).__name__, "a DataFrame, or the path of a CSV or Parquet file")
         try:
             size, most = os.path.getsize(frame) / 1e9, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 8e9  # it is held several times
             _require(size < most, "its size", f"{size:.3g} GB", f"at most {most:.3g} GB on this machine")
             frame = (pd.read_parquet if str(frame).endswith(".parquet") else pd.read_csv)(frame)
         except (OSError, TypeError, ValueError, MemoryError) as error:
-            raise ValueError(f"frame is {frame!r}; it takes a table, or a CSV or Parquet file of one ({error})") from None
+            raise ValueError(f"frame is {str(frame)!r}; it takes a table, or a CSV or Parquet file of one ({' '.join(str(error).split())})") from None
     _require(frame.size and frame.columns.is_unique, "frame", frame.shape, "rows, and columns with a name each")
     return frame.reset_index(drop=True)
 
@@ -407,7 +408,7 @@ def _finite(name, column):
     numbers = pd.to_numeric(column.astype(str) if column.dtype.kind in "mMc" else column, errors="coerce").to_numpy(float, na_value=math.nan)
     fine = np.isfinite(numbers)
     row = int(fine.argmin())
-    _require(fine.all(), f"frame: column {name!r}, row {row}", column.iloc[row], f"a finite number, here and in {(~fine).sum() - 1} more rows")
+    _require(fine.all(), f"frame: column {name!r}, row {row}", column.tolist()[row], f"a finite number, here and in {(~fine).sum() - 1} more rows")
     return numbers
 
 
@@ -1017,7 +1018,7 @@ def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, tr
                 "seed": _whole("seed", seed, 0), "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
                 "dtype": _choice("dtype", dtype, ("float32", "float64")), "log_every": log_every,
                 "data_seed": data_seed, "device": device, "control": control, "output_scale": _number("output_scale", output_scale, 0).item(),
-                "prune_at": _whole("prune_at", prune_at, 0), "batch": batch and _whole("batch", batch)}
+                "prune_at": _whole("prune_at", prune_at, 0), "batch": None if batch is None else _whole("batch", batch)}
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
     threads = 1 if what.large or len(numbers) <= BLOCK else min(torch.get_num_threads(), 4)

@@ -2,12 +2,13 @@
 
 import copy
 
-import growlib
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
 from torch import nn
+
+import growlib
 
 X = np.random.default_rng(0).uniform(-1, 1, (40, 2))
 CASES = {
@@ -47,7 +48,8 @@ def test_the_plain_layers_give_what_the_network_gives(case, dtype, close):
 def test_only_the_active_neurons_are_taken():
     run = growlib.fit("bessel-j0", growlib.AuxiliaryWeight(start=2.4, target=2.4, frozen=True), trials=2, epochs=1, compiled=False)
     assert [layer.out_features for layer in run.dense(1)[::2]] == [3, 1]
-    two = growlib.fit("bessel-j0", growlib.ControllerMask(start=0.5, target=0.5, frozen=True, mask="neuron"), trials=1, epochs=1, width=[8, 6], compiled=False)
+    half = growlib.ControllerMask(start=0.5, target=0.5, frozen=True, mask="neuron")
+    two = growlib.fit("bessel-j0", half, trials=1, epochs=1, width=[8, 6], compiled=False)
     assert [layer.out_features for layer in two.dense()[::2]] == [4, 3, 1]
 
 
