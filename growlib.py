@@ -1021,7 +1021,8 @@ def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, tr
                 "prune_at": _whole("prune_at", prune_at, 0), "batch": None if batch is None else _whole("batch", batch)}
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
-    threads = 1 if what.large or len(numbers) <= BLOCK else min(torch.get_num_threads(), 4)
+    much = (batch or 0) * max(_widths(width)) >= CHUNK if what.large else len(numbers) > BLOCK
+    threads = min(torch.get_num_threads(), 4) if much else 1
     pieces, block = [], 1 if what.large else min(64 * math.ceil(len(numbers) / 64), BLOCK * threads)
     for first in range(0, len(numbers), block):
         where = np.arange(first, min(first + block, len(numbers)))
@@ -1087,7 +1088,7 @@ def _groups(x, y, task, width, batch, order=None):
     here, counts = np.minimum(places, points - 1), places < points
     here = torch.tensor(here if order is None else order[here], device=x.device)
     share = torch.tensor(counts / (counts.sum(1, keepdims=True) if batch else points), dtype=x.dtype, device=x.device)[:, :, None]
-    x, y = x[:, here].transpose(0, 1).contiguous(), y[here]
+    x, y = x.index_select(1, here.flatten()).unflatten(1, here.shape).transpose(0, 1).contiguous(), y[here]
     chunks = list(zip(x, y, share if task.large or batch else [1 / points], strict=True))
     return [[chunk] for chunk in chunks] if batch else [chunks]
 
