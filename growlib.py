@@ -66,7 +66,7 @@ STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")  # each t
 BLOCK = 256  # trials trained side by side, in large ensembles on each thread: what fits a core's cache
 MANY_POINTS = 1000  # from so many training points on, trials train one at a time,
 CHUNK, CHUNK_POINTS = 80_000, 320  # on so many activations at a time, but no fewer points
-MANY_INPUTS = 4  # with more inputs a matrix product is faster than their sum written out
+MANY_INPUTS = 4  # with more inputs their sum is not written out: a lone network takes matrix products, many side by side a loop
 FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
 ONLY_FINAL = ["flops_done", "seconds", "diverged", "accuracy_fresh"]  # columns of finals that histories leave out
 TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
@@ -636,22 +636,25 @@ def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
     """Gradient of the task loss by theta, (rows, T), of points that count `share` each; one hidden layer is written out.
 
     x is (I, P, T) and y (P, T); gate and slope are (A, T) for the first A neurons, which are all that theta holds. Written
-    out it compiles to a third of the time; for more layers autograd makes it. Many inputs take matrix products.
+    out it compiles to a third of the time; for more layers autograd makes it.
     """
     if len(shapes) > 2:
         return _by_autograd(theta, x, y, share, growth, shapes, loss)
     size, (hidden, output) = unpack(theta, shapes)
     b, u, w, c, v, fed = *hidden[:2], hidden[2:], output[0], output[1:], growth.feeds * size  # b, u: (A, T), w: (I, A, T), c: (O, T), v: (A, O, T)
     z, many = (b + u * fed)[:, None], len(x) > MANY_INPUTS
-    for w_i, x_i in () if many else zip(w, x, strict=True):
-        z = z + w_i[:, None] * x_i
-    z = z + torch.einsum("iht,ipt->hpt", w, x) if many else z
+    if many:
+        z = z + (torch.einsum("iht,ipt->hpt", w, x) if x.shape[-1] == 1 else (w[:, :, None] * x[:, None]).sum(0))
+    else:
+        for w_i, x_i in zip(w, x, strict=True):
+            z = z + w_i[:, None] * x_i
     a = 2 * torch.sigmoid(2 * z) - 1  # tanh, (A, P, T), a third faster
     y_hat = [c[o] + ((v[:, o] * gate)[:, None] * a).sum(0) for o in range(len(c))]  # (P, T) each
     g = _loss_slopes(y_hat, y, loss, share)
     outer, inner = (v[:, 0] * gate, g[0]) if len(g) == 1 else (gate, sum(v[:, o, None] * g[o] for o in range(len(g))))  # one weight leaves the sum
     gz = inner * (1 - a * a)  # (A, P, T)
-    db, dw = outer * gz.sum(1), outer * torch.einsum("hpt,ipt->iht", gz, x) if many else [outer * (gz * x_i).sum(1) for x_i in x]
+    by_input = torch.einsum("hpt,ipt->iht", gz, x) if many and x.shape[-1] == 1 else [(gz * x_i).sum(1) for x_i in x]
+    db, dw = outer * gz.sum(1), [outer * each for each in by_input]
     ga = [(g_o * a).sum(1) for g_o in g]  # (A, T) each
     dsize = growth.feeds * (u * db).sum(0) + sum((v[:, o] * slope * ga[o]).sum(0) for o in range(len(g)))
     dv = torch.stack([gate * ga_o for ga_o in ga], 1)  # (A, O, T)
