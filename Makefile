@@ -6,7 +6,7 @@ NB ?=
 test test-all: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help figures paper notebooks lab test test-all bench readme clean
+.PHONY: help figures paper notebooks lab dashboard test test-all bench readme clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,12 +26,16 @@ readme: .venv/ready  ## writes the numbers from data/ into the notebooks' short 
 lab: .venv/ready  ## JupyterLab on the collection
 	$(BIN)/jupyter lab --ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
-test: .venv/ready  ## what CI runs
+dashboard: .venv/ready  ## the notebooks in Voila: pictures and sliders, no code
+	$(BIN)/voila --Voila.ip=127.0.0.1 --Voila.auto_token=True notebooks
+
+test: .venv/ready  ## what CI runs; with Chromium on the machine, three notebooks in it, too
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
 
-test-all: test  ## and what takes longer: every figure, strictly, and the benchmark
+test-all: test  ## and what takes longer: every notebook in Chromium, every figure, strictly, and the benchmark
+	$(BIN)/python -m pytest -m slow tests
 	$(BIN)/python tools/notebooks.py --scale quick
 	env -u OMP_NUM_THREADS $(BIN)/python tests/benchmarks/speed.py
 

@@ -78,7 +78,8 @@ def pins(lines):
 
 def test_environment_and_requirements_agree():
     conda = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
-    names = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib", "seaborn-base": "seaborn", "dask-core": "dask"}
+    names = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib", "seaborn-base": "seaborn", "dask-core": "dask",
+             "playwright-python": "playwright"}
     ours = {names.get(name, name): version for name, version in pins([d for d in conda if isinstance(d, str)]).items()}
     assert ours == pins((ROOT / "requirements.txt").read_text().splitlines())
 
