@@ -425,6 +425,11 @@ def staircase_slope(n: torch.Tensor) -> torch.Tensor:
     return torch.where((n <= 0) | (n >= 1), torch.zeros_like(n), math.pi / 2 * torch.sin(math.pi * n))
 
 
+def _neurons_before(size, width):
+    """How many neurons stand before each of a layer, (width, 1), as numbers like `size`."""
+    return torch.arange(width, dtype=size.dtype, device=size.device)[:, None]
+
+
 _CONTROL = {"metadata": {"control": True}}  # of a field that only controls change; it is mentioned only where it differs
 
 
@@ -471,8 +476,9 @@ class Growth:
         return self.gate(size, width) if self.opens == "neurons" else torch.ones_like(size).expand(width, -1)
 
     def needed(self, width: int) -> int:
-        """Return how many neurons take part, all unless a method knows better."""
-        return width
+        """Return how many neurons take part while no size passes this number: in a staircase one more than start and target, for overshoot."""
+        most = math.ceil(max(self.start.max().item(), self.target.max().item())) + 1
+        return min(width, most) if self.mask == "staircase" and self.opens == "neurons" else width
 
 
 @dataclass(frozen=True, repr=False)
@@ -494,8 +500,8 @@ class AuxiliaryWeight(Growth):
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return N - m + 1 for the neurons m = 1 ... width, (width, T), the argument of their gates (neurons)."""
-        order = torch.arange(width, dtype=size.dtype, device=size.device)[:, None]
-        return {"staircase": size - order, "reversed": size - order.flip(0), "shared": (size / width).expand(width, -1)}[self.mask]
+        before = _neurons_before(size, width)
+        return {"staircase": size - before, "reversed": size - before.flip(0), "shared": (size / width).expand(width, -1)}[self.mask]
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return every neuron's gate, (width, T), 0 ... 1, for sizes (T,) in neurons."""
@@ -504,11 +510,6 @@ class AuxiliaryWeight(Growth):
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return the derivative of every gate by the size, (width, T), 1/neuron."""
         return staircase_slope(self.steps(size, width)) / (width if self.mask == "shared" else 1)
-
-    def needed(self, width: int) -> int:
-        """Return how many neurons take part while no size passes this number: one more than start and target, for overshoot."""
-        most = math.ceil(max(self.start.max().item(), self.target.max().item())) + 1
-        return min(width, most) if self.mask == "staircase" and self.opens == "neurons" else width
 
 
 @dataclass(frozen=True, repr=False)
@@ -531,17 +532,12 @@ class ControllerMask(Growth):
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return every neuron's gate, (width, T), 0 ... 1, for values s of (T,), dimensionless."""
         p = torch.sin(math.pi / 2 * size) ** 2
-        if self.mask == "shared":
-            return p.expand(width, -1)
-        return (width * p - torch.arange(width, dtype=size.dtype, device=size.device)[:, None]).clamp(0, 1)
+        return p.expand(width, -1) if self.mask == "shared" else (width * p - _neurons_before(size, width)).clamp(0, 1)
 
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return the derivative of every gate by s, (width, T), exactly 0 where a neuron's gate is shut or fully open."""
-        rise = (math.pi / 2 * torch.sin(math.pi * size)).expand(width, -1)
-        if self.mask == "shared":
-            return rise
-        gate = self.gate(size, width)
-        return torch.where((gate <= 0) | (gate >= 1), torch.zeros_like(gate), width * rise)
+        rise, gate = (math.pi / 2 * torch.sin(math.pi * size)).expand(width, -1), self.gate(size, width)
+        return rise if self.mask == "shared" else torch.where((gate <= 0) | (gate >= 1), torch.zeros_like(gate), width * rise)
 
 
 VARIED = ("start", "target", "coupling", "frozen")  # what may differ between networks that train side by side
@@ -642,18 +638,15 @@ def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
         return _by_autograd(theta, x, y, share, growth, shapes, loss)
     size, (hidden, output) = unpack(theta, shapes)
     b, u, w, c, v, fed = *hidden[:2], hidden[2:], output[0], output[1:], growth.feeds * size  # b, u: (A, T), w: (I, A, T), c: (O, T), v: (A, O, T)
-    z, many = (b + u * fed)[:, None], len(x) > MANY_INPUTS
-    if many:
-        z = z + (torch.einsum("iht,ipt->hpt", w, x) if x.shape[-1] == 1 else (w[:, :, None] * x[:, None]).sum(0))
-    else:
-        for w_i, x_i in zip(w, x, strict=True):
-            z = z + w_i[:, None] * x_i
+    many, alone = len(x) > MANY_INPUTS, x.shape[-1] == 1
+    together = [torch.einsum("iht,ipt->hpt", w, x) if alone else (w[:, :, None] * x[:, None]).sum(0)] if many else []
+    z = sum(together or (w_i[:, None] * x_i for w_i, x_i in zip(w, x, strict=True)), (b + u * fed)[:, None])
     a = 2 * torch.sigmoid(2 * z) - 1  # tanh, (A, P, T), a third faster
     y_hat = [c[o] + ((v[:, o] * gate)[:, None] * a).sum(0) for o in range(len(c))]  # (P, T) each
     g = _loss_slopes(y_hat, y, loss, share)
     outer, inner = (v[:, 0] * gate, g[0]) if len(g) == 1 else (gate, sum(v[:, o, None] * g[o] for o in range(len(g))))  # one weight leaves the sum
     gz = inner * (1 - a * a)  # (A, P, T)
-    by_input = torch.einsum("hpt,ipt->iht", gz, x) if many and x.shape[-1] == 1 else [(gz * x_i).sum(1) for x_i in x]
+    by_input = torch.einsum("hpt,ipt->iht", gz, x) if many and alone else [(gz * x_i).sum(1) for x_i in x]
     db, dw = outer * gz.sum(1), [outer * each for each in by_input]
     ga = [(g_o * a).sum(1) for g_o in g]  # (A, T) each
     dsize = growth.feeds * (u * db).sum(0) + sum((v[:, o] * slope * ga[o]).sum(0) for o in range(len(g)))
@@ -1026,13 +1019,11 @@ def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, tr
     compiled = has_compiler() if compiled is None else compiled
     much = (batch or 0) * max(_widths(width)) >= CHUNK if what.large else len(numbers) > BLOCK
     threads = min(torch.get_num_threads(), 4) if much else 1
-    pieces, block = [], 1 if what.large else min(64 * math.ceil(len(numbers) / 64), BLOCK * threads)
-    for first in range(0, len(numbers), block):
-        where = np.arange(first, min(first + block, len(numbers)))
-        report = progress and (lambda part, first=first, where=where: progress((first + part * len(where)) / len(numbers)))
-        pieces.append(_train(what, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, report))
+    block = 1 if what.large else min(64 * math.ceil(len(numbers) / 64), BLOCK * threads)
+    blocks = np.split(np.arange(len(numbers)), range(block, len(numbers), block))
+    pieces = [_train(what, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, progress) for where in blocks]
     frames, weights, snapshots = zip(*pieces, strict=True)
-    history = pd.concat(frames, ignore_index=True).sort_values("epoch", kind="stable", ignore_index=True)
+    history = with_sums(_about(what, growth, settings, numbers).join(pd.concat(frames)).sort_values("epoch", kind="stable", ignore_index=True))
     finals = history[history["epoch"].isin(ends)].rename(columns={"epoch": "epochs"}).drop(columns="gate").reset_index(drop=True)
     kept = {epoch: np.concatenate([part[epoch] for part in snapshots], axis=-1) for epoch in snapshots[0]}
     return Run(what, growth, settings, finals, history.drop(columns=ONLY_FINAL), np.concatenate(weights, axis=-1), kept)
@@ -1098,7 +1089,7 @@ def _groups(x, y, task, width, batch, order=None):
 
 def _train(task, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, progress):
     """Train the trials at `where` as one block, padded to its full size: history, weights and snapshots."""
-    began, widths, given = time.perf_counter(), _widths(settings["width"]), growth
+    began, widths = time.perf_counter(), _widths(settings["width"])
     padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
     x, y, growth, knobs, state = _tensors(task, growth, settings, numbers, padded)
     points, batch, cost_of_one = task.train_points, settings["batch"], _flops(task, widths)
@@ -1107,30 +1098,27 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
     def groups(epoch):
         return _groups(x, y, task, max(widths), batch, np.random.default_rng([settings["seed"], epoch]).permutation(points)) if batch else whole
 
-    logged = sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends, settings["prune_at"]})
-    records, snapshots, epoch = [], {}, 0
-    operations, computed, diverged = torch.zeros(block, dtype=torch.float64), 0.0, torch.zeros(block, dtype=torch.bool)
-    for until in logged:
+    records, snapshots, epoch, operations, computed, diverged = [], {}, 0, 0.0, 0.0, False
+    for until in sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends, settings["prune_at"]}):
         state, used, cost, active = _epochs(state, range(epoch, until), groups, knobs, growth, widths, active, task,
                                             settings["optimizer"], compiled, threads)
-        operations += used.double().cpu() * cost_of_one * min(batch or points, points)
+        operations = operations + used.double().cpu().numpy() * cost_of_one * min(batch or points, points)
         computed, epoch = computed + cost * cost_of_one * points, until
         record = _measure(state[0], x, y, growth, task, widths)
         worst = np.maximum(record["train_task_loss"], record["test_task_loss"]) + record["size_loss"]
-        diverged |= torch.tensor(~(worst <= TOO_LARGE))
-        record |= {"epoch": epoch, "flops": operations.numpy().copy(), "flops_done": computed, "diverged": diverged.numpy().copy(),
-                   "seconds": (time.perf_counter() - began) / len(where), "accuracy_fresh": math.nan}
-        if epoch in ends and task.classes and task.endless:
-            record["accuracy_fresh"] = _right(*_fresh(state[0], growth, task, settings, padded)).cpu().numpy()
-        records.append(pd.DataFrame(record).iloc[: len(where)])
+        diverged = diverged | ~(worst <= TOO_LARGE)
+        fresh = epoch in ends and task.classes and task.endless
+        record |= {"epoch": epoch, "flops": operations, "flops_done": computed, "diverged": diverged,
+                   "seconds": (time.perf_counter() - began) / len(where),
+                   "accuracy_fresh": _right(*_fresh(state[0], growth, task, settings, padded)).cpu().numpy() if fresh else math.nan}
+        records.append(pd.DataFrame(record, index=padded).iloc[: len(where)])
         if keep_weights:
             snapshots[epoch] = state[0][:, : len(where)].cpu().numpy().copy()
         if epoch and epoch == settings["prune_at"]:
             state = _pruned(state, growth.target, layer_shapes(widths, task.inputs, task.outputs))
         if progress is not None:
-            progress(epoch / ends[-1])
-    history = _framed(pd.concat(records, ignore_index=True), _about(task, given, settings, where, numbers))
-    return history, state[0][:, : len(where)].cpu().numpy(), snapshots
+            progress((where[0] + epoch / ends[-1] * len(where)) / len(numbers))
+    return pd.concat(records), state[0][:, : len(where)].cpu().numpy(), snapshots
 
 
 def _pruned(state, target, shapes):
@@ -1162,7 +1150,9 @@ def _epochs(state, epochs, groups, knobs, growth, widths, active, task, optimize
     """
     cost = 0
     while True:
-        rows = _rows(widths, active, task).to(state[0].device)
+        size, layers = unpack(torch.arange(len(state[0]), device=state[0].device)[:, None], layer_shapes(widths, task.inputs, task.outputs))
+        shapes = layer_shapes(active, task.inputs, task.outputs)
+        rows = pack(size, [layer[:fan_in, :neurons] for layer, (fan_in, neurons) in zip(layers, shapes, strict=True)])[:, 0]
         part = [s[rows] if len(s) > 1 else s for s in state]
         size = part[0][:1]
         packed = torch.cat([*part, _gates(growth, size[0], active), size, torch.zeros_like(size)])
@@ -1170,23 +1160,13 @@ def _epochs(state, epochs, groups, knobs, growth, widths, active, task, optimize
         with torch.no_grad():
             for epoch in epochs:
                 packed = train(packed, groups(epoch))
-        *part, _, peak, used = packed.split(_rows_of(layer_shapes(active, task.inputs, task.outputs), optimizer))
+        *part, _, peak, used = packed.split(_rows_of(shapes, optimizer))
         cost += sum(active) * len(epochs)
         if active == widths or (peak <= active[0]).all():
             break
         active = widths
     state = [s.index_copy(0, rows, p) if len(s) > 1 else p for s, p in zip(state, part, strict=True)]
     return state, used[0], cost, active
-
-
-def _rows(widths, active, task):
-    """The rows of theta that hold the size and the first `active` neurons of each layer."""
-    shapes = layer_shapes(widths, task.inputs, task.outputs)
-    every = torch.arange(1 + sum(fan_in * neurons for fan_in, neurons in shapes))
-    if active == widths:
-        return every
-    size, (hidden, output) = unpack(every[:, None], shapes)
-    return pack(size, [hidden[:, : active[0]], output[: 1 + active[0]]])[:, 0]
 
 
 def _measure(theta, x, y, growth, task, widths):
@@ -1219,26 +1199,17 @@ def _right(y_hat, y):
     return (_classes(y_hat) == y.long()).double().mean(0)
 
 
-def _about(task, growth, settings, where, numbers):
-    """The settings of the trials at `where`, one column each."""
-    def one(value):
-        return np.broadcast_to(np.asarray(value), numbers.shape)[where]
-
-    plain = {name: one(np.asarray(getattr(growth, name), dtype=float)) for name in ("start", "target", "coupling")}
-    arm = replace(growth, **plain, frozen=one(growth.frozen)).arm()
+def _about(task, growth, settings, numbers):
+    """The settings of every network, a row each."""
     widths = _widths(settings["width"])
-    return {"task": task.name, "method": type(growth).__name__, "mask": growth.mask, "learns_from": growth.learns_from,
-            "arm": arm, "control": settings["control"], "trial": numbers[where], **plain,
-            "width": widths[0] if len(widths) == 1 else "-".join(map(str, widths)), "lr": one(settings["lr"]),
-            "points": task.points, "test_points": task.test_points, "classes": task.classes,
-            "noise": task.options.get("noise", 0.1 if task.name == "gaussian-mixture" else 0.0),
-            "seed": settings["seed"], "data_seed": one(settings["data_seed"]), "optimizer": settings["optimizer"], "dtype": settings["dtype"]}
-
-
-def _framed(frame, about):
-    """The frame with the settings in front of it and the sums that are reported beside their parts."""
-    repeats = len(frame) // len(about["trial"])
-    return with_sums(pd.concat([pd.concat([pd.DataFrame(about)] * repeats, ignore_index=True), frame], axis=1))
+    moving = {name: np.asarray(getattr(growth, name), dtype=float) for name in ("start", "target", "coupling")}
+    about = {"task": task.name, "method": type(growth).__name__, "mask": growth.mask, "learns_from": growth.learns_from,
+             "arm": growth.arm(), "control": settings["control"], "trial": numbers, **moving,
+             "width": widths[0] if len(widths) == 1 else "-".join(map(str, widths)), "lr": settings["lr"],
+             "points": task.points, "test_points": task.test_points, "classes": task.classes,
+             "noise": task.options.get("noise", 0.1 if task.name == "gaussian-mixture" else 0.0),
+             "seed": settings["seed"], "data_seed": settings["data_seed"], "optimizer": settings["optimizer"], "dtype": settings["dtype"]}
+    return pd.DataFrame({name: np.broadcast_to(value, numbers.shape) for name, value in about.items()})
 
 
 def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
