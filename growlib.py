@@ -1788,32 +1788,6 @@ def over_trials(statistic: Callable[[np.ndarray], Mapping], trials: int, resampl
     return pd.DataFrame({"estimate": pd.Series(statistic(np.arange(trials))), "low": drawn.quantile(0.025), "high": drawn.quantile(0.975)})
 
 
-def scaling(finals: pd.DataFrame, value: str = "test_loss", along: str = "width", resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Return how the mean of `value` over the trials scales with the column `along`, a row an arm and measure.
-
-    Source: the paper's scaling relations, a straight line through the logarithms of the means. The finals are those of one
-    setting apart from arm, trial and `along`. Trials are drawn for all settings at once, since trial k begins alike in all.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by arm and measure: the slope of the line, and its misfit, the largest factor between a mean and the
-        line (1 where all lie on it). Columns as in `over_trials`, dimensionless.
-    """
-    tables = {arm: part.pivot(index=along, columns="trial", values=value).to_numpy() for arm, part in finals.groupby("arm")}
-    basis = np.vander(np.log10(np.unique(finals[along]).astype(float)), 2)
-    solve = np.linalg.pinv(basis)
-
-    def measured(trials):
-        found = {}
-        for arm, table in tables.items():
-            y = np.log10(table[:, trials].mean(1))
-            found |= {(arm, "slope"): (solve @ y)[0], (arm, "misfit"): 10 ** np.abs(y - basis @ solve @ y).max()}
-        return found
-
-    return over_trials(measured, finals["trial"].nunique(), resamples, seed).rename_axis(["arm", "measure"])
-
-
 def in_words(row: pd.Series | dict) -> str:
     """Return an estimate with its interval as text of three digits, four just above 1, such as "0.968 (0.904 to 1.003)"."""
     return "{} ({} to {})".format(*(f"{row[part]:#.{4 if 1 <= row[part] < 1.1 else 3}g}".rstrip(".") for part in ("estimate", "low", "high")))

@@ -330,7 +330,7 @@ def test_scaling_finds_a_known_power_law_and_what_is_none():
     noise = np.exp(0.1 * np.random.default_rng(0).standard_normal(len(width)))
     straight = pd.DataFrame({"arm": "static", "width": width, "trial": trial, "test_loss": 3 * width**-1.5 * noise})
     bent = straight.assign(arm="growing", test_loss=3.0 * np.minimum(width, 8) ** -1.5)
-    found = growlib.scaling(pd.concat([straight, bent]), resamples=200)
+    found = from_notebook("07_scaling", "power_law", np=np)(pd.concat([straight, bent]), resamples=200)
     slope = found.loc[("static", "slope")]
     assert abs(slope["estimate"] + 1.5) < 0.1 and slope["low"] < slope["estimate"] < slope["high"] < slope["low"] + 0.2
     assert found.loc[("static", "misfit"), "estimate"] < 1.1

@@ -175,6 +175,12 @@ def main_series() -> pd.DataFrame:
     return finals[np.isclose(finals["lr"], 3e-4)]
 
 
+def fitted(along: str) -> pd.DataFrame:
+    """The straight lines that notebook 07 fits along the width (of the main series) or the number of classes, by their value."""
+    rows = pd.read_csv(ROOT / "data" / "scaling.csv", dtype={"width": "Int64"})
+    return rows[(rows["along"] == along) & np.isclose(rows["lr"], 3e-4)].set_index("value")
+
+
 def landmarks(finals, value="test_loss") -> pd.DataFrame:
     """Where the means of growing cross those of static for the last time, and the means at the widest network, a row each."""
     wide = finals.pivot(index="width", columns=["arm", "trial"], values=value)
@@ -193,7 +199,7 @@ def landmarks(finals, value="test_loss") -> pd.DataFrame:
 def published() -> str:
     """The table of the published numbers of the scaling relations, and of the one running time, beside ours."""
     finals = main_series()
-    slopes, marks = growlib.scaling(finals), landmarks(finals)
+    slopes, marks = fitted("width").loc["test_loss"].set_index(["arm", "measure"]), landmarks(finals)
     rows = [("slope over the width, static", -1.31, slopes.loc[("static", "slope")]),
             ("slope over the width, growing", -0.79, slopes.loc[("growing", "slope")]),
             ("width where growing crosses static", 200, marks.loc["crossing"]),
@@ -215,7 +221,7 @@ def published() -> str:
 
 def answer_scaling(compared) -> str:
     finals = main_series()
-    total, alone = (growlib.scaling(finals, value) for value in ("test_loss", "test_task_loss"))
+    total, alone = (fitted("width").loc[value].set_index(["arm", "measure"]) for value in ("test_loss", "test_task_loss"))
     marks, bare = landmarks(finals), landmarks(finals, "test_task_loss")
     debt = finals.query("arm == 'growing'")["size_loss"].mean()
     ratio = growlib.compare(finals, "test_task_loss", "static", by=["width"]).query("measure == 'ratio of means'").set_index("width")
@@ -224,8 +230,7 @@ def answer_scaling(compared) -> str:
     whole = growlib.stored("scaling")
     spirals = whole.query("task == 'spirals' and points < 30_000").assign(error=lambda frame: 1 - frame["accuracy"])
     wrong = growlib.compare(spirals, "error", "static", by=["lr", "classes", "width"], measures=["ratio of means"])
-    fall = {width: growlib.scaling(part, "accuracy", "classes").xs("slope", level="measure") for width, part in
-            spirals[np.isclose(spirals["lr"], 3e-4)].groupby("width")}
+    fall = {width: part.set_index("arm") for width, part in fitted("classes").query("measure == 'slope'").groupby("width")}
     rest = whole.query("task == 'bessel-grid' and points == 4096 and control == 'none'")
     order = rest.pivot(index=["arm", "lr", "width"], columns="trial", values="test_task_loss").sort_index()
     values = order.to_numpy().reshape(2, rest["lr"].nunique(), -1, order.shape[1])
