@@ -38,6 +38,7 @@ import json
 import math
 import os
 import signal
+import tempfile
 import threading
 import time
 import tomllib
@@ -196,10 +197,8 @@ class Task:
     def units(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the mean and the standard deviation of x and y that these are measured by, (2, inputs + 1, T)."""
         train = np.concatenate([x, y[None]])[:, : self.train_points]
-        mean, sd = (train.mean(1), train.std(1)) if self.standardised else (np.zeros((len(train), 1)), np.ones((len(train), 1)))
-        if self.classes:
-            mean[-1], sd[-1] = 0, 1
-        return np.stack([mean, np.where(sd > 0, sd, 1)])
+        measured = np.array([self.standardised] * self.inputs + [self.standardised and not self.classes])[:, None]
+        return np.stack([np.where(measured, train.mean(1), 0), np.where(measured & (train.std(1) > 0), train.std(1), 1)])
 
 
 def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
@@ -495,8 +494,7 @@ class AuxiliaryWeight(Growth):
     mask: str = field(default="staircase", **_CONTROL)  # "staircase", from the first neuron; "reversed", from the last; "shared", all at once
     learns_from: str = field(default="loss", **_CONTROL)  # what moves N: the whole loss, or the "size" loss alone, a ramp that the task cannot see
 
-    masks, most, start_noise = ("staircase", "shared", "reversed"), math.inf, 0.0
-    fan_in_power = 0.0  # first weights are uniform within ± this power of the number of inputs
+    masks, most, start_noise, fan_in_power = ("staircase", "shared", "reversed"), math.inf, 0.0, 0.0  # for the last see `initial_weights`
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return N - m + 1 for the neurons m = 1 ... width, (width, T), the argument of their gates (neurons)."""
@@ -582,14 +580,13 @@ def initial_weights(seed: int, trials: Sequence[int], width: int | Sequence[int]
     drawn after the other.
     """
     shapes = layer_shapes(width, inputs, outputs)
-    drawn = np.stack([random_stream(seed, k, "weights").uniform(-1, 1, sum(f * n for f, n in shapes)) for k in trials], axis=-1)
+    drawn = torch.tensor(np.stack([random_stream(seed, k, "weights").uniform(-1, 1, sum(f * n for f, n in shapes)) for k in trials], axis=-1))
     if len(shapes) == 2:
-        neurons = torch.tensor(drawn[outputs:]).reshape(shapes[0][1], -1, drawn.shape[1])  # b, u, w, v
-        layers = [neurons[:, : 2 + inputs].transpose(0, 1), torch.cat([torch.tensor(drawn[None, :outputs]), neurons[:, 2 + inputs :]])]
+        neurons = drawn[outputs:].reshape(shapes[0][1], -1, len(trials))  # b, u, w, v
+        layers = [neurons[:, : 2 + inputs].transpose(0, 1), torch.cat([drawn[None, :outputs], neurons[:, 2 + inputs :]])]
     else:
-        _, layers = unpack(torch.tensor(np.concatenate([drawn[:1], drawn])), shapes)
-    start = np.broadcast_to(np.asarray(growth.start, dtype=float), drawn.shape[1:])
-    noise = np.array([random_stream(seed, k, "start").standard_normal() for k in trials])
+        _, layers = unpack(torch.cat([drawn[:1], drawn]), shapes)
+    start, noise = np.asarray(growth.start, dtype=float), np.array([random_stream(seed, k, "start").standard_normal() for k in trials])
     size = torch.tensor(start + (start == 0) * growth.start_noise * noise)
     return pack(size, [layer * (len(layer) - 1) ** growth.fan_in_power for layer in layers])
 
@@ -685,14 +682,13 @@ def _move(theta, change, lost):
     return moved, (moved - theta) - change
 
 
-def _update(state, gradient, knobs, growth, widths, shapes, optimizer):
+def _update(state, gradient, lr, target, coupling, moves, heeds, *, growth, widths, shapes, optimizer):
     """The state of T networks, split by `_rows_of`, after a step along the gradient of the task loss and of the size loss.
 
     All of it is one tensor, so that a step costs one call; the gates are handed on with it, since their sines would
     otherwise be computed anew for every point.
     """
     theta, lost, *moments, _, peak, used = state.split(_rows_of(shapes, optimizer))
-    lr, target, coupling, moves, heeds = knobs
     size_part = heeds * gradient[0] + 2 * coupling * (theta[0] - target)
     change = torch.cat([size_part[None], gradient[1:]])
     if optimizer == "adam":  # betas 0.9, 0.999, eps 1e-8
@@ -735,18 +731,16 @@ def _epoch_of(state, groups, knobs, growth, widths, task, optimizer, compiled, t
         theta, *_, gates, _, _ = state.split(_rows_of(shapes, optimizer))
         return _gradient(theta, *gates.chunk(2), x, y, share, bare, shapes, task.loss)
 
-    def update(state, total, *knobs):
-        return (_update(state, total, knobs, bare, widths, shapes, optimizer),)
-
+    update = functools.partial(_update, growth=bare, widths=widths, shapes=shapes, optimizer=optimizer)
     if isinstance(share, float):
         def step(state, x, y, *knobs):
             return update(state, gradient(state, x, y, share), *knobs)
 
         step = _machine_code((key, x.shape, "step"), step, [state, x, y, *knobs], compiled, threads)
-        return lambda state, _: step(state, x, y, *knobs)[0]
+        return lambda state, _: step(state, x, y, *knobs)
 
     def add(total, state, x, y, share):
-        return (total + gradient(state, x, y, share),)
+        return total + gradient(state, x, y, share)
 
     nothing = torch.zeros_like(state[: _rows_of(shapes, optimizer)[0]])
     add = _machine_code((key, x.shape, "add"), add, [nothing, state, x, y, share], compiled, threads)
@@ -756,8 +750,8 @@ def _epoch_of(state, groups, knobs, growth, widths, task, optimizer, compiled, t
         for group in groups:
             total = nothing
             for chunk in group:
-                total, = add(total, state, *chunk)
-            state, = update(state, total, *knobs)
+                total = add(total, state, *chunk)
+            state = update(state, total, *knobs)
         return state
 
     return epoch
@@ -775,8 +769,9 @@ def _machine_code(key, function, example, compiled, threads):
         return function
     if key not in _COMPILED:
         with torch.no_grad():
-            _COMPILED[key] = torch._inductor.compile(make_fx(function)(*example), example, options={"cpp.vec_isa_ok": True, "cpp.threads": threads})
-    return _COMPILED[key]
+            graph = make_fx(lambda *tensors: (function(*tensors),))(*example)
+            _COMPILED[key] = torch._inductor.compile(graph, example, options={"cpp.vec_isa_ok": True, "cpp.threads": threads})
+    return lambda *tensors: _COMPILED[key](*tensors)[0]
 
 
 @functools.lru_cache(maxsize=1)
@@ -892,7 +887,7 @@ class Run:
         """
         _require(self.task.classes, "task", self.task.name, "a classification, so that there is a confusion matrix")
         where, theta = np.arange(self.weights.shape[1]), self.theta()
-        parts = np.split(where, len(where)) if self.task.large else [where]
+        parts = np.split(where, len(where) if self.task.large else 1)
         seen = [_fresh(theta[:, part], self.growth, self.task, self.settings, part) for part in parts]
         pairs = torch.cat([y.long() * self.task.classes + _classes(y_hat) for y_hat, y in seen], 1).numpy()
         counts = np.stack([np.bincount(pair, minlength=self.task.classes**2) for pair in pairs.T])
@@ -949,10 +944,8 @@ def _log_every(epochs):
     return next(step * 10**power for power in range(12) for step in (1, 2, 5) if epochs / (step * 10**power) <= 49)
 
 
-def fit(task_or_name: str | Task | Callable, growth: Growth | None = None, *, trials=64, epochs=4000, lr=1e-3,
-        width: int | Sequence[int] = 9, seed: int = 0, optimizer: str = "gd", dtype: str = "float32", log_every: int | None = None,
-        data_seed=None, device: str = "cpu", keep_weights: bool = False, compiled: bool | None = None, output_scale: float = 1.0,
-        prune_at: int = 0, batch: int | None = None, control: str = "none", progress: Callable[[float], None] | None = None) -> Run:
+def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, seed=0, optimizer="gd", batch=None, dtype="float32", log_every=None,
+        data_seed=None, device="cpu", keep_weights=False, compiled=None, output_scale=1.0, prune_at=0, control="none", progress=None) -> Run:
     """Return many networks of one setting, trained at once by gradient descent, on all training points at a time unless `batch` is said.
 
     Trial k depends on `seed` and k alone: not on how many train beside it, and its data and first
@@ -1060,13 +1053,12 @@ def _tensors(task, growth, settings, numbers, padded):
 
     x, y = (torch.tensor(a, **make) for a in _data(task, settings, where=padded))
     begins = replace(growth, start=np.broadcast_to(growth.start, numbers.shape)[padded])
+    shapes = layer_shapes(settings["width"], task.inputs, task.outputs)
     theta = initial_weights(settings["seed"], numbers[padded], settings["width"], begins, task.inputs, task.outputs)
-    unpack(theta, layer_shapes(settings["width"], task.inputs, task.outputs))[1][-1][1:] *= settings["output_scale"]
-    theta = theta.to(**make)
+    unpack(theta, shapes)[1][-1][1:] *= settings["output_scale"]
+    state = [theta.to(**make), *(torch.zeros(rows, len(padded), **make) for rows in _rows_of(shapes, settings["optimizer"])[1:-3])]
     moves, heeds = knob(growth.speed * (1.0 - np.asarray(growth.frozen))), knob(growth.learns_from == "loss")  # heeds the task loss, or only its own
     growth = replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
-    zeros = torch.zeros_like(theta)
-    state = [theta, zeros, *([zeros, zeros, zeros[:1]] if settings["optimizer"] == "adam" else [])]  # what Kahan's sum lost, moments, epoch
     return x, y, growth, (knob(settings["lr"]), growth.target, growth.coupling, moves, heeds), state
 
 
@@ -1092,7 +1084,7 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
     began, widths = time.perf_counter(), _widths(settings["width"])
     padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
     x, y, growth, knobs, state = _tensors(task, growth, settings, numbers, padded)
-    points, batch, cost_of_one = task.train_points, settings["batch"], _flops(task, widths)
+    points, batch, optimizer, cost_of_one = task.train_points, settings["batch"], settings["optimizer"], _flops(task, widths)
     active, whole = widths if len(widths) > 1 else [growth.needed(widths[0])], _groups(x, y, task, max(widths), batch)
 
     def groups(epoch):
@@ -1100,8 +1092,7 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
 
     records, snapshots, epoch, operations, computed, diverged = [], {}, 0, 0.0, 0.0, False
     for until in sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends, settings["prune_at"]}):
-        state, used, cost, active = _epochs(state, range(epoch, until), groups, knobs, growth, widths, active, task,
-                                            settings["optimizer"], compiled, threads)
+        state, used, cost, active = _epochs(state, range(epoch, until), groups, knobs, growth, widths, active, task, optimizer, compiled, threads)
         operations = operations + used.double().cpu().numpy() * cost_of_one * min(batch or points, points)
         computed, epoch = computed + cost * cost_of_one * points, until
         record = _measure(state[0], x, y, growth, task, widths)
@@ -1125,15 +1116,11 @@ def _pruned(state, target, shapes):
     """The state with the neurons in falling order of their weights' norms, and the size at its target."""
     _, (hidden, output) = unpack(state[0], shapes)
     order = (hidden.square().sum(0) * output[1:].square().sum(1)).argsort(dim=0, descending=True, stable=True)  # (H, T)
-
-    def ordered(rows):
-        size, (hidden, output) = unpack(rows, shapes)
-        out = output[1:].gather(0, order[:, None].expand_as(output[1:]))
-        return pack(size, [hidden.gather(1, order.expand_as(hidden)), torch.cat([output[:1], out])])
-
-    state = [ordered(rows) if len(rows) > 1 else rows for rows in state]
-    state[0][0] = target
-    return state
+    size, (into, out) = unpack(torch.arange(len(state[0]), device=order.device)[:, None].expand_as(state[0]), shapes)
+    moved = torch.cat([out[:1], out[1:].gather(0, order[:, None].expand_as(out[1:]))])
+    rows = pack(size, [into.gather(1, order.expand_as(into)), moved])
+    theta, *others = [s.gather(0, rows) if len(s) > 1 else s for s in state]
+    return [torch.cat([target[None], theta[1:]]), *others]
 
 
 def _flops(task, widths):
@@ -1142,14 +1129,14 @@ def _flops(task, widths):
     return sum((3 + 4 * fan_in + 6 * fan_out) * neurons for fan_in, neurons, fan_out in fans) / sum(widths)
 
 
-def _epochs(state, epochs, groups, knobs, growth, widths, active, task, optimizer, compiled, threads):
-    """Train every network for those epochs, computing only the first `active` neurons while that is exact.
+def _epochs(state, epochs, groups, knobs, growth, widths, few, task, optimizer, compiled, threads):
+    """Train every network for those epochs, computing only the first `few` neurons while that is exact.
 
     A neuron whose gate has been zero ever since the start has a zero gradient, so leaving it out changes
     nothing. The largest size on the way tells whether one opened; then all is done again with every neuron.
     """
     cost = 0
-    while True:
+    for active in (few, widths):
         size, layers = unpack(torch.arange(len(state[0]), device=state[0].device)[:, None], layer_shapes(widths, task.inputs, task.outputs))
         shapes = layer_shapes(active, task.inputs, task.outputs)
         rows = pack(size, [layer[:fan_in, :neurons] for layer, (fan_in, neurons) in zip(layers, shapes, strict=True)])[:, 0]
@@ -1164,7 +1151,6 @@ def _epochs(state, epochs, groups, knobs, growth, widths, active, task, optimize
         cost += sum(active) * len(epochs)
         if active == widths or (peak <= active[0]).all():
             break
-        active = widths
     state = [s.index_copy(0, rows, p) if len(s) > 1 else p for s, p in zip(state, part, strict=True)]
     return state, used[0], cost, active
 
@@ -1503,14 +1489,12 @@ def _networks(settings):
     groups = {}
     for s in settings:
         trials = _trials(s.get("trials", 64))
-        values = {name: np.atleast_1d(getattr(s["growth"], name)) for name in VARIED}
-        values |= {name: np.atleast_1d(s[name]) for name in ("lr", "data_seed") if s.get(name) is not None}
-        count = max(map(len, values.values()))
+        values = {name: getattr(s["growth"], name) for name in VARIED} | {name: s[name] for name in ("lr", "data_seed") if s.get(name) is not None}
         shared = {name: value for name, value in s.items() if name not in ("trials", *values)}
         shared["growth"] = replace(s["growth"], **{f.name: f.default for f in fields(s["growth"]) if f.name in VARIED})
-        rows = {name: np.repeat(np.broadcast_to(v, count), len(trials)) for name, v in values.items()}
-        key = json.dumps([_described(shared), list(rows)], sort_keys=True)
-        groups.setdefault(key, (shared, []))[1].append(pd.DataFrame(rows | {"trials": np.tile(trials, count)}))
+        rows = np.broadcast_arrays(*(np.reshape(value, (-1, 1)) for value in values.values()), trials)  # (values, trials) each
+        key = json.dumps([_described(shared), list(values)], sort_keys=True)
+        groups.setdefault(key, (shared, []))[1].append(pd.DataFrame(dict(zip([*values, "trials"], map(np.ravel, rows), strict=True))))
     return [(shared, pd.concat(rows, ignore_index=True)) for shared, rows in groups.values()]
 
 
@@ -1610,32 +1594,31 @@ def _prepare_worker():
 
 def _computed(name, cells, workers, client):
     """The frame and the core-minutes of every cell; those that the store lacks are computed first."""
-    found = [_cached(_cell_path(cell)) for cell in cells]
-    lacking = [i for i, frame in enumerate(found) if frame is None]
+    paths = [_cell_path(cell) for cell in cells]
+    found = {path: _cached(path) for path in paths}
+    lacking = {path: cell for path, cell in zip(paths, cells, strict=True) if found[path] is None}
     if not lacking:
-        return found
-    with _replacing(_cell_path(cells[0]).with_name("probe")) as probe:  # says at once where the store cannot be written
+        return list(found.values())
+    with _replacing(paths[0].with_name("probe")) as probe:  # says at once where the store cannot be written
         probe.touch()
     pool = client.get_executor(pure=False, retries=2) if client else ProcessPoolExecutor(
         min(workers, len(lacking)), mp_context=get_context("spawn"), initializer=_prepare_worker)
     with pool, _progress(name) as report:
-        futures = {pool.submit(_work, cells[i], _cell_path(cells[i])): _seconds(cells[i]) * len(cells[i]["trials"]) for i in lacking}
+        futures = {pool.submit(_work, cell, path): _seconds(cell) * len(cell["trials"]) for path, cell in lacking.items()}
         try:
             for future in as_completed(futures):
                 future.result()
                 report(sum(work for each, work in futures.items() if each.done()) / sum(futures.values()))
-        except BaseException as error:
+        except BrokenExecutor:
+            raise RuntimeError(f"a worker of study {name!r} died, perhaps for want of memory; what it had finished stays in the store") from None
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in list((getattr(pool, "_processes", None) or {}).values()):
                 process.terminate()
-            if isinstance(error, BrokenExecutor):
-                raise RuntimeError(f"a worker of study {name!r} died, perhaps for want of memory; what it had finished stays in the store") from None
             raise
-    for i in lacking:
-        found[i] = _cached(_cell_path(cells[i]))
-        if found[i] is None:
-            raise ValueError(f"client computed a cell that {_cell_path(cells[i]).parent} does not show; it takes workers that share this file system")
-    return found
+    found |= {path: _cached(path) for path in lacking}
+    _require(None not in found.values(), "client", client, f"workers that share this file system, so that their cells show in {paths[0].parent}")
+    return list(found.values())
 
 
 def _cached(path):
@@ -1643,22 +1626,19 @@ def _cached(path):
     try:
         table = pq.read_table(path, page_checksum_verification=True)
         about = json.loads((table.schema.metadata or {}).get(b"growlib", "{}"))
-        if about.get("cell") != path.stem:
-            raise ValueError("it is not this cell's")
+        _require(about.get("cell") == path.stem, "it", about, "what was written for this cell")
+        return table.to_pandas(), about["core_minutes"]
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError, ValueError) as error:
         warnings.warn(f"{path.name} in the cache cannot be read ({' '.join(str(error).split())}); it is set aside and computed again", stacklevel=2)
         os.replace(path, path.with_suffix(".damaged"))
-        return None
-    return table.to_pandas(), about["core_minutes"]
 
 
 def _write_parquet(frame, path, about):
     """Write the frame with `about` in its metadata, in float32 and small integers, whole or not at all."""
-    kinds = {name: "float32" for name in frame.select_dtypes("float") if name not in CHOSEN}
-    kinds |= {name: "int32" for name in frame.select_dtypes("integer")}
-    fine = [name for name in kinds if kinds[name] == "float32"]
+    fine = [name for name in frame.select_dtypes("float") if name not in CHOSEN]
+    kinds = dict.fromkeys(fine, "float32") | dict.fromkeys(frame.select_dtypes("integer"), "int32")
     table = pa.Table.from_pandas(frame.astype(kinds), preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"growlib": json.dumps(about).encode()})
     with _replacing(path) as temporary, open(temporary, "wb") as file:
@@ -1669,19 +1649,16 @@ def _write_parquet(frame, path, about):
 
 @contextlib.contextmanager
 def _replacing(path, name="path"):
-    """A temporary name in the folder of `path` that takes its place when the block ends well; `name` is the argument to blame."""
+    """A temporary name beside `path` that takes its place when the block ends well; `name` is the argument to blame."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+            yield Path(folder) / path.name
+            os.replace(Path(folder) / path.name, path)
     except OSError as error:
         what, where = ("folder", path.parent) if name == "folder" else ("file", path)
         raise ValueError(f"{name} is {str(where)!r}; it takes a {what} that can be written ({error.strerror or error})") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 @contextlib.contextmanager

@@ -100,7 +100,7 @@ def written_out(theta, x, y, kind, moves=1.0, width=9):
     gradient = growlib._gradient(theta, *gates.chunk(2), x[None], y, 1 / len(x), GROWTH, shapes, kind)
     state = torch.cat([theta, torch.zeros_like(theta), gates, theta[:1], torch.zeros_like(theta[:1])])
     knobs = [torch.tensor([value], dtype=torch.float64) for value in (2.0**-20, 5.0, 0.1, moves, 1.0)]
-    after = growlib._update(state, gradient, knobs, GROWTH, [width], shapes, "gd")
+    after = growlib._update(state, gradient, *knobs, growth=GROWTH, widths=[width], shapes=shapes, optimizer="gd")
     moved, lost, *_ = after.split(growlib._rows_of(shapes, "gd"))
     return ((theta - moved + lost) * 2**20)[:, 0].numpy()
 
