@@ -771,7 +771,8 @@ def _machine_code(key, function, example, compiled, threads):
         with torch.no_grad():
             graph = make_fx(lambda *tensors: (function(*tensors),))(*example)
             _COMPILED[key] = torch._inductor.compile(graph, example, options={"cpp.vec_isa_ok": True, "cpp.threads": threads})
-    return lambda *tensors: _COMPILED[key](*tensors)[0]
+    code = _COMPILED[key]
+    return lambda *tensors: code(*tensors)[0]
 
 
 @functools.lru_cache(maxsize=1)
@@ -1307,12 +1308,11 @@ STUDIES = tomllib.loads(_TABLE.read_text()) if _TABLE.exists() else {}
 
 def _settings(grid):
     """The settings of a grid, arguments of `fit` each: a list is crossed with the others."""
-    settings, parts = [], [grid] if isinstance(grid, Mapping) else grid
+    parts = [grid] if isinstance(grid, Mapping) else grid
     fine = parts and not isinstance(parts, str) and all(isinstance(part, Mapping) and "task" in part for part in parts)
     _require(fine, "grid", grid, "a mapping that names a task and other arguments of fit, or several")
-    for part in itertools.chain(*map(_controlled, parts)):
-        lists = {name: value for name, value in part.items() if isinstance(value, list)}
-        settings += [_setting(part | dict(zip(lists, values, strict=True))) for values in itertools.product(*lists.values())]
+    settings = [_setting(dict(zip(part, values, strict=True))) for part in itertools.chain(*map(_controlled, parts))
+                for values in itertools.product(*(value if isinstance(value, list) else [value] for value in part.values()))]
     _require(settings, "grid", grid, "at least one value in each of its lists")
     return settings
 
@@ -1390,7 +1390,7 @@ def results(name: str, scale: str = "paper") -> SimpleNamespace:
     if scale == "quick":
         began = time.perf_counter()
         frames = _select(name, [_live(name, cell) for cell in _cells(settings, math.inf)])
-        frames |= {what: with_sums(frames[what]) for what in ("finals", "history")}
+        frames = {what: frame if what == "curves" else with_sums(frame) for what, frame in frames.items()}
         return SimpleNamespace(**frames, origin=f"{settings[0]['trials']} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
     study(name)
     origin = f"{in_thousands(settings[0]['trials'])} trials an arm from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes."
