@@ -852,7 +852,7 @@ class Run:
         """Return one network as plain torch layers of its active neurons alone, which need no growlib: x (points, inputs) to (points, outputs).
 
         x is what `predict` takes, and ŷ comes back, of a classification before the logistic or softmax, equal to rounding. The
-        gates went into the weights; the size and a table's units into weights and biases.
+        gates went into the weights; the size and a table's units into weights and biases, then in float64.
 
         Parameters
         ----------
@@ -861,6 +861,7 @@ class Run:
         """
         _require(_whole("network", network, 0) < self.weights.shape[1], "network", network, f"less than {self.weights.shape[1]}")
         growth, theta, (mean, sd) = self.growth, self.theta()[:, [network]], self._units()[..., network]
+        dtype = torch.float64 if self.task.standardised else theta.dtype
         size, layers = unpack(theta.double(), layer_shapes(self.settings["width"], self.task.inputs, self.task.outputs))
         biases, weights = [layer[0, :, 0] for layer in layers], [layer[1:, :, 0] for layer in layers]
         weights[0], u = weights[0][1:] / sd[:-1, None], weights[0][0]
@@ -869,7 +870,7 @@ class Run:
         gates, parts = [torch.ones(self.task.inputs), *(growth.acts(size, len(b))[:, 0] for b in biases[:-1]), torch.ones(self.task.outputs)], []
         for b, w, into, gate in zip(biases, weights, gates, gates[1:], strict=False):
             with warnings.catch_warnings(action="ignore"):  # of a network without neurons
-                linear = torch.nn.utils.skip_init(torch.nn.Linear, int((into > 0).sum()), int((gate > 0).sum()), dtype=theta.dtype)
+                linear = torch.nn.utils.skip_init(torch.nn.Linear, int((into > 0).sum()), int((gate > 0).sum()), dtype=dtype)
             linear.load_state_dict({"weight": (w * into[:, None])[into > 0][:, gate > 0].T, "bias": b[gate > 0]})
             parts += [linear, torch.nn.Tanh()]
         return torch.nn.Sequential(*parts[:-1])

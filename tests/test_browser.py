@@ -210,7 +210,7 @@ def test_every_cell_runs_in_lab_and_every_control_obeys_the_keyboard(lab, stem):
         assert all(cell["execution_count"] for cell in book["cells"] if cell["cell_type"] == "code")
         assert pngs(book) == pngs(json.loads((ROOT / f"notebooks/{stem}.ipynb").read_text())) > 0
         assert not page.locator("[data-mjx-error]").all_inner_texts()  # a formula that MathJax cannot read
-        assert page.locator(".jp-RenderedImage img").evaluate_all("all => all.every(picture => picture.naturalWidth)")
+        page.wait_for_function("() => [...document.querySelectorAll('.jp-RenderedImage img')].every(picture => picture.naturalWidth)")
         for control in page.locator(CONTROL).all():
             move_and_look(page, control)
         page.keyboard.press("Control+b")  # the file browser leaves a narrow window no room
