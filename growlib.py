@@ -131,13 +131,20 @@ class Task:
     inputs, outputs : int
         Numbers that enter and leave the network.
     target : callable, optional
-        x to the y without noise, of the same shape, where there is one input.
+        From x to the y without noise, of the same shape, where there is one input.
     gap : float
         No point with |x| below it trains; those that are drawn there test.
     columns, labels : tuple
         Of a table: the names of the inputs, and of the classes in their order; see `task_from_frame`.
     standardised : bool
         Whether x and y (of a regression) are in standard deviations from the mean of a trial's training points, as of a table.
+    options : dict
+        What `task` was given.
+
+    Raises
+    ------
+    ValueError
+        There are not both training and test points, or `gap` is no number of at least 0.
     """
 
     name: str
@@ -179,7 +186,26 @@ class Task:
         return not (self.large or self.standardised)
 
     def draw(self, seed: int, trials: Sequence[int], stream: str = "data", points: int | None = None, raw: bool = False):
-        """Draw the trials' data sets: x (inputs, points, T) and y (points, T) in float64, the training points first; raw in a table's units."""
+        """Draw the trials' data sets: x (inputs, points, T) and y (points, T) in float64, the training points first.
+
+        Parameters
+        ----------
+        seed : int
+            Picks, with a trial's number, its random numbers.
+        trials : sequence of int
+            Which trials, T of them.
+        stream : str
+            One of `STREAMS`: "data" for training and test points, another for points of their own.
+        points : int, optional
+            How many; by default those of the task.
+        raw : bool
+            Whether a table's columns stay in their own units.
+
+        Raises
+        ------
+        ValueError
+            `sample` gives other shapes, what is no finite number, or an unknown class; or more points lie in the gap than test.
+        """
         sets = [self.sample(random_stream(seed, k, stream), self.points if points is None else points) for k in trials]
         if self.gap:
             sets = [(x[:, last], y[last]) for x, y in sets for last in [np.argsort(np.abs(x[0]) < self.gap, kind="stable")]]
@@ -202,7 +228,17 @@ class Task:
 
 
 def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
-    """Return the generator of one trial's `stream`, one of `STREAMS`, independent of every other trial's."""
+    """Return the random generator of one trial's stream, independent of every other trial's and stream's.
+
+    Parameters
+    ----------
+    seed : int
+        Of the whole ensemble.
+    trial : int
+        The trial's number, from 0.
+    stream : str
+        One of `STREAMS`.
+    """
     return np.random.default_rng(np.random.SeedSequence([seed, int(trial), STREAMS.index(stream)]))
 
 
@@ -420,7 +456,7 @@ def staircase(n: torch.Tensor) -> torch.Tensor:
 
 
 def staircase_slope(n: torch.Tensor) -> torch.Tensor:
-    """Return dθ/dn (1/neuron, any shape), which is exactly 0 wherever the gate is shut or fully open."""
+    """Return dθ/dn at n neurons (1/neuron, any shape), which is exactly 0 wherever the gate is shut or fully open."""
     return torch.where((n <= 0) | (n >= 1), torch.zeros_like(n), math.pi / 2 * torch.sin(math.pi * n))
 
 
@@ -438,7 +474,8 @@ class Growth:
 
     The three arms differ in one value: growing starts small, grown starts at the target and stays
     trainable (the paper's comparison), static starts there frozen. The first four fields take one value, or one
-    for each trial; the others are for controls, which change one of them.
+    for each trial; the others are for controls, which change one of them. `start` and `target` have the unit of the
+    size, `coupling`, λ, has none. ValueError where a field is not what it takes.
     """
 
     start: float = 0.0
@@ -466,16 +503,16 @@ class Growth:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.values().items())})"
 
     def arm(self) -> np.ndarray | str:
-        """Return "growing", "grown" or "static", which follows from the values (one for each trial where they are)."""
+        """Return "growing", "grown" or "static", which follows from the values; (T,) of them where these are one for each trial."""
         arm = np.where(self.frozen, "static", np.where(np.asarray(self.start) == np.asarray(self.target), "grown", "growing"))
         return str(arm) if arm.ndim == 0 else arm
 
     def acts(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return what multiplies the neurons, (width, T): their gates, or 1 where those open something else."""
+        """Return what multiplies the neurons, (width, T), at sizes (T,): their gates, or 1 where those open something else."""
         return self.gate(size, width) if self.opens == "neurons" else torch.ones_like(size).expand(width, -1)
 
     def needed(self, width: int) -> int:
-        """Return how many neurons take part while no size passes this number: in a staircase one more than start and target, for overshoot."""
+        """Return how many neurons of the width take part while no size passes this number: of a staircase one more than start and target."""
         most = math.ceil(max(self.start.max().item(), self.target.max().item())) + 1
         return min(width, most) if self.mask == "staircase" and self.opens == "neurons" else width
 
@@ -497,7 +534,7 @@ class AuxiliaryWeight(Growth):
     masks, most, start_noise, fan_in_power = ("staircase", "shared", "reversed"), math.inf, 0.0, 0.0  # for the last see `initial_weights`
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return N - m + 1 for the neurons m = 1 ... width, (width, T), the argument of their gates (neurons)."""
+        """Return N - m + 1 for the neurons m = 1 ... width, (width, T), at sizes N (T,): the argument of their gates (neurons)."""
         before = _neurons_before(size, width)
         return {"staircase": size - before, "reversed": size - before.flip(0), "shared": (size / width).expand(width, -1)}[self.mask]
 
@@ -506,7 +543,7 @@ class AuxiliaryWeight(Growth):
         return staircase(self.steps(size, width))
 
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return the derivative of every gate by the size, (width, T), 1/neuron."""
+        """Return the derivative of every gate by the size (T,), (width, T), 1/neuron."""
         return staircase_slope(self.steps(size, width)) / (width if self.mask == "shared" else 1)
 
 
@@ -528,12 +565,12 @@ class ControllerMask(Growth):
     masks, most, fan_in_power = ("shared", "neuron"), 1.0, -0.5
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return every neuron's gate, (width, T), 0 ... 1, for values s of (T,), dimensionless."""
+        """Return every neuron's gate, (width, T), 0 ... 1, for sizes s (T,), dimensionless."""
         p = torch.sin(math.pi / 2 * size) ** 2
         return p.expand(width, -1) if self.mask == "shared" else (width * p - _neurons_before(size, width)).clamp(0, 1)
 
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return the derivative of every gate by s, (width, T), exactly 0 where a neuron's gate is shut or fully open."""
+        """Return the derivative of every gate by the size s (T,), (width, T), exactly 0 where a neuron's gate is shut or fully open."""
         rise, gate = (math.pi / 2 * torch.sin(math.pi * size)).expand(width, -1), self.gate(size, width)
         return rise if self.mask == "shared" else torch.where((gate <= 0) | (gate >= 1), torch.zeros_like(gate), width * rise)
 
@@ -545,7 +582,8 @@ METHODS = {method.__name__: method for method in (AuxiliaryWeight, ControllerMas
 def together(growths: Iterable[Growth], trials: int) -> tuple[Growth, list[int]]:
     """Return one growth with a value for each network, and the networks' trial numbers, as `fit` takes them.
 
-    So several arms of `trials` networks train in one ensemble: the same to the bit as one after the other, and faster.
+    So several `growths` (arms) of `trials` networks each train in one ensemble: the same to the bit as one after the other, and
+    faster. ValueError where the growths differ in more than start, target, coupling and frozen.
     """
     (shared, networks), *others = _networks([{"growth": growth, "trials": trials} for growth in growths])
     _require(not others, "growths", [shared["growth"], *(each["growth"] for each, _ in others)], "those that differ in values only")
@@ -556,19 +594,27 @@ def together(growths: Iterable[Growth], trials: int) -> tuple[Growth, list[int]]
 
 
 def layer_shapes(width: int | Sequence[int], inputs: int = 1, outputs: int = 1) -> list[tuple[int, int]]:
-    """Return (1 + inputs, neurons) of every layer; the bias comes first, then the size (first layer only), then the inputs."""
+    """Return (1 + inputs, neurons) of every layer; the bias comes first, then the size (first layer only), then the inputs.
+
+    Parameters
+    ----------
+    width : int or sequence of int
+        Neurons of the hidden layer, or of each.
+    inputs, outputs : int
+        Numbers that enter and leave the network.
+    """
     widths = [*np.atleast_1d(width).tolist(), outputs]
     return [(1 + fan_in, neurons) for fan_in, neurons in zip([1 + inputs, *widths[:-1]], widths, strict=True)]
 
 
 def unpack(theta: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Return the size (T,) and the layers (1 + inputs, neurons, T) that the rows of theta (rows, T) hold."""
+    """Return the size (T,) and the layers (1 + inputs, neurons, T) that the rows of theta (rows, T) hold; `layer_shapes` gives the shapes."""
     blocks = theta[1:].split([fan * neurons for fan, neurons in shapes])
     return theta[0], [block.reshape(*shape, -1) for block, shape in zip(blocks, shapes, strict=True)]
 
 
 def pack(size: torch.Tensor, layers: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Return theta (rows, T), in which the size is the first of the weights: the inverse of `unpack`."""
+    """Return theta (rows, T), in which the size (T,) comes first and then the layers: the inverse of `unpack`."""
     return torch.cat([size[None], *(layer.reshape(-1, size.shape[-1]) for layer in layers)])
 
 
@@ -578,6 +624,19 @@ def initial_weights(seed: int, trials: Sequence[int], width: int | Sequence[int]
     A trial's output biases are drawn first and then each neuron with its weights b, u, w, v, so that a narrower
     network is the first part of a wider one and the arms of a trial begin alike. Of several hidden layers each is
     drawn after the other.
+
+    Parameters
+    ----------
+    seed : int
+        Picks, with a trial's number, its random numbers.
+    trials : sequence of int
+        Which trials, T of them.
+    width : int or sequence of int
+        Neurons of the hidden layer, or of each.
+    growth : AuxiliaryWeight or ControllerMask
+        Says where the size starts.
+    inputs, outputs : int
+        Numbers that enter and leave the network.
     """
     shapes = layer_shapes(width, inputs, outputs)
     drawn = torch.tensor(np.stack([random_stream(seed, k, "weights").uniform(-1, 1, sum(f * n for f, n in shapes)) for k in trials], axis=-1))
@@ -594,8 +653,21 @@ def initial_weights(seed: int, trials: Sequence[int], width: int | Sequence[int]
 def outputs(theta: torch.Tensor, x: torch.Tensor, growth: Growth, width: int | Sequence[int], count: int = 1) -> torch.Tensor:
     """Return ŷ (count, points, T) of T networks, the definition that all else is tested against.
 
-    ŷ(x) = c + Σ_m v_m gate_m(N) tanh(b_m + u_m N + w_m x), for m = 1 ... width; x is (inputs, points, T). Every hidden
-    layer has its own gates; the size is an input to the first.
+    ŷ(x) = c + Σ_m v_m gate_m(N) tanh(b_m + u_m N + w_m x), for m = 1 ... width. Every hidden layer has its own
+    gates; the size is an input to the first.
+
+    Parameters
+    ----------
+    theta : Tensor
+        The networks, (rows, T); see `unpack`.
+    x : Tensor
+        Their inputs, (inputs, points, T), dimensionless.
+    growth : AuxiliaryWeight or ControllerMask
+        Gives the gates.
+    width : int or sequence of int
+        Neurons of the hidden layer, or of each.
+    count : int
+        Numbers that leave the network.
     """
     size, layers = unpack(theta, layer_shapes(width, len(x), count))
     signal = torch.cat([growth.feeds * size.expand(1, *x.shape[1:]), x])
@@ -608,7 +680,14 @@ def outputs(theta: torch.Tensor, x: torch.Tensor, growth: Growth, width: int | S
 def task_loss(y_hat: torch.Tensor, y: torch.Tensor, loss: str) -> torch.Tensor:
     """Return the mean over the points of the squared error, or of the cross-entropy (nats), (T,).
 
-    y_hat is (outputs, points, T) and y (points, T), for a classification the class.
+    Parameters
+    ----------
+    y_hat : Tensor
+        What the networks give, (outputs, points, T).
+    y : Tensor
+        What they should, (points, T); for a classification the class.
+    loss : {"squared", "logistic", "softmax"}
+        Which of them; see `Task`.
     """
     if loss == "squared":
         return ((y_hat[0] - y) ** 2).mean(-2)
@@ -618,7 +697,15 @@ def task_loss(y_hat: torch.Tensor, y: torch.Tensor, loss: str) -> torch.Tensor:
 
 
 def size_loss(size: torch.Tensor, target: torch.Tensor, coupling: torch.Tensor) -> torch.Tensor:
-    """Return λ (N - N_inf)², (T,)."""
+    """Return λ (N - N_inf)², (T,), dimensionless; of the controller's value λ (s - 1)².
+
+    Parameters
+    ----------
+    size, target : Tensor
+        N and N_inf in neurons, or s and 1, (T,).
+    coupling : Tensor
+        The size coupling λ, (T,).
+    """
     return coupling * (size - target) ** 2
 
 
@@ -825,7 +912,7 @@ class Run:
         return self.finals[names].tail(self.weights.shape[1])
 
     def theta(self, epoch: int | None = None) -> torch.Tensor:
-        """Return theta (rows, T) at the end, or at a logged epoch where snapshots were kept."""
+        """Return theta (rows, T) at the end, or at a logged epoch; ValueError where that one's snapshot was not kept."""
         known = ", ".join(map(str, self.snapshots)) or "none, since it was not fitted with keep_weights=True"
         _require(epoch is None or epoch in self.snapshots, "epoch", epoch, f"an epoch whose weights were kept: {known}")
         return torch.tensor(self.weights if epoch is None else self.snapshots[epoch])
@@ -835,6 +922,7 @@ class Run:
 
         x is dimensionless, or a frame or array of a table's columns in their own units. A regression gives ŷ, a classification
         the probability of class 1, or of every class where there are more than two. With one input x may be (points,).
+        `epoch` is as in `theta`. ValueError where x does not fit the task or holds what is no finite number.
         """
         if isinstance(x, pd.DataFrame):
             _require(set(self.task.columns) <= set(x), "x", list(x), f"a frame with the columns {', '.join(map(str, self.task.columns))}")
@@ -858,6 +946,11 @@ class Run:
         ----------
         network : int
             Its place in `weights`: the trial where the run has one arm of trials 0 ... n-1.
+
+        Raises
+        ------
+        ValueError
+            There is no network at this place.
         """
         _require(_whole("network", network, 0) < self.weights.shape[1], "network", network, f"less than {self.weights.shape[1]}")
         growth, theta, (mean, sd) = self.growth, self.theta()[:, [network]], self._units()[..., network]
@@ -885,7 +978,7 @@ class Run:
     def confusion(self) -> pd.DataFrame:
         """Return how many points of each true class get each predicted class, classes² rows a network.
 
-        They are 1000 fresh points, or the test points of a large set or a table.
+        They are 1000 fresh points, or the test points of a large set or a table. ValueError of a regression.
         """
         _require(self.task.classes, "task", self.task.name, "a classification, so that there is a confusion matrix")
         where, theta = np.arange(self.weights.shape[1]), self.theta()
@@ -897,9 +990,9 @@ class Run:
                           for i in range(self.task.classes) for j in range(self.task.classes)], ignore_index=True)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the run to one .npz file, without pickle; `load` reads it.
+        """Write the run to the .npz file `path`, without pickle; `load` reads it.
 
-        Raises ValueError where the name does not end in .npz or cannot be written.
+        ValueError where the name does not end in .npz or cannot be written.
         """
         _require(str(path).endswith(".npz"), "path", path, "a file name that ends in .npz")
         frames = {name: np.frombuffer(getattr(self, name).to_parquet(), dtype=np.uint8) for name in ("finals", "history")}
@@ -910,7 +1003,10 @@ class Run:
 
 
 def load(path: str | os.PathLike, what: Task | None = None) -> Run:
-    """Return the run that `Run.save` wrote to `path`; one of a function or table of your own takes that task again as `what`."""
+    """Return the run that `Run.save` wrote to `path`; one of a function or table of your own takes that task again as `what`.
+
+    ValueError where `what` is needed and missing.
+    """
     with np.load(path, allow_pickle=False) as file:
         about = json.loads(str(file["about"]))
         (name, options), (method, values) = about["task"], about["growth"]
@@ -971,6 +1067,8 @@ def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, 
         Picks the trials' random numbers.
     optimizer : {"gd", "adam"}
         Plain gradient descent, or Adam with 0.9, 0.999 and 1e-8.
+    batch : int, optional
+        Points of a mini-batch; an epoch then is one pass over the training points in a new order, with a step a batch.
     dtype : {"float32", "float64"}
         Precision of the training; float32 steps use a compensated sum.
     log_every : int, optional
@@ -988,8 +1086,6 @@ def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, 
     prune_at : int
         The epoch after which the neurons are put in falling order of the product of the norms of their incoming and outgoing
         weights and the size is set to its target, so that the last ones shut; 0: never. For one hidden layer.
-    batch : int, optional
-        Points of a mini-batch; an epoch then is one pass over the training points in a new order, with a step a batch.
     control : str
         A name for a control experiment, copied to the frames.
     progress : callable, optional
@@ -1248,8 +1344,24 @@ def shrink(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int | Seq
            optimizer: torch.optim.Optimizer | None = None) -> torch.Tensor:
     """Take n neurons out of the layer between two linear ones, the reverse of `grow`, and return the places of those that stay.
 
-    They are the n whose incoming and outgoing weights have the least product of norms, or those at the places that n names.
-    Arguments and errors as in `grow`.
+    Parameters
+    ----------
+    linear_in, linear_out : Linear
+        The layers before and after the neurons.
+    n : int or sequence of int
+        How many neurons, those whose incoming and outgoing weights have the least product of norms; or the places of them.
+    optimizer : Optimizer, optional
+        The one that trains them.
+
+    Returns
+    -------
+    Tensor
+        Whole numbers in rising order, (neurons,).
+
+    Raises
+    ------
+    ValueError
+        As in `grow`, or n leaves no neuron or names one that is not there.
     """
     _joined(linear_in, linear_out)
     norms = linear_in.weight.norm(dim=1) * linear_out.weight.norm(dim=0)
@@ -1296,7 +1408,7 @@ COUNTS = ("trial", "width", "points", "test_points", "classes", "seed", "data_se
 
 
 def arms(method: type[Growth] = AuxiliaryWeight, **choices) -> dict[str, Growth]:
-    """Return the three arms of a method by name; each differs from its neighbour in one argument. `choices` go to all."""
+    """Return the three arms of a method by name, each with all of `choices`; an arm differs from its neighbour in one argument."""
     growing = method(**choices)
     grown = replace(growing, start=growing.target)
     return {"growing": growing, "grown": grown, "static": replace(grown, frozen=True)}
@@ -1349,6 +1461,7 @@ def published(study: str, scale: str = "paper") -> list[dict]:
     """Return the settings of a published study, arguments of `fit` each, an arm after the other; a rate "tuned" is looked up in data/.
 
     At the quick scale there are fewer trials of them; on the large sets also fewer points and epochs, of the two sweeps fewer settings.
+    ValueError where the study or the scale is unknown.
     """
     shared = dict(STUDIES[_choice("study", study, STUDIES)])
     parts, quick = shared.pop("part", [{}]), shared.pop("quick")
@@ -1469,7 +1582,10 @@ def _path(study, what):
 
 
 def about_stored(study: str) -> dict:
-    """Return the settings and the circumstances (method, torch, processor, core-minutes) that a stored study was made with."""
+    """Return the settings and the circumstances (method, torch, processor, core-minutes) that a stored study was made with.
+
+    ValueError where the study is unknown, FileNotFoundError where it is not stored.
+    """
     return json.loads(pq.read_schema(_path(_choice("study", study, STUDIES), "finals")).metadata[b"growlib"])
 
 
@@ -1479,7 +1595,7 @@ def _described(settings):
 
 
 def is_stored(study: str) -> bool:
-    """Return whether `data/` holds the whole study, with the settings and the method of this program."""
+    """Return whether `data/` holds the whole study, with the settings and the method of this program; ValueError where it is unknown."""
     there = all(_path(_choice("study", study, STUDIES), what).exists() for what in ("finals", "history", "curves"))
     about = about_stored(study) if there else {}
     return about.get("method") == METHOD and about["settings"] == [_described(s) for s in published(study)]
@@ -1693,12 +1809,14 @@ def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown
         Finals of both arms, paired by `trial` within a group.
     value : str
         The column to compare; smaller is better.
-    against, arm : str
-        The arm compared with, "grown" as in the paper or "static", the strict one; and the one that is compared.
+    against : str
+        The arm compared with, "grown" as in the paper or "static", the strict one.
     by : sequence of str
         Columns that make the groups.
     resamples, seed : int
         Bootstrap samples, and what picks them.
+    arm : str
+        The arm that is compared, in place of growing.
     measures : sequence of str
         Of `MEASURES`, or "ratio of interquartile means".
     permutations : int
@@ -1711,6 +1829,11 @@ def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown
         interquartile means, or the probability that growing ends lower (ties count a half; diverged trials are worst).
         `estimate`, `low` and `high` are dimensionless, with a 95 % BCa interval over trials; `pairs` counts
         them and `lost` those that diverged. `p` is the two-sided chance, were the arms alike, of a measure as far from even.
+
+    Raises
+    ------
+    ValueError
+        The frame has no such arm, or a measure is unknown.
     """
     _choice("against", against, frame["arm"].unique()), _choice("arm", arm, frame["arm"].unique())
     fine = frame[frame["arm"].isin((arm, against))].assign(**{value: lambda both: both[value].where(~both["diverged"], np.inf)})
@@ -1734,7 +1857,7 @@ def _measured(a, b, measure, axis=-1):
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """Return the p-values corrected for their number by Holm's step-down method, in the same order: each bounds the chance of any false find."""
+    """Return the p-values (tests,) corrected for their number by Holm's step-down method: each bounds the chance of any false find."""
     return np.minimum(np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1)), 1)[stats.rankdata(p, "ordinal") - 1]
 
 
@@ -1758,8 +1881,16 @@ def _interval(sample, measure, resamples, seed, permutations):
 def over_trials(statistic: Callable[[np.ndarray], Mapping], trials: int, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
     """Return what `statistic` makes of all trials, a row a number: estimate, low and high.
 
-    It takes the places of trials, (trials,), and gives named numbers.
     low and high are 95 % percentile limits over resampled trials; of ten trials they are about a fifth too close.
+
+    Parameters
+    ----------
+    statistic : callable
+        From the places of trials, (trials,), to named numbers.
+    trials : int
+        How many there are.
+    resamples, seed : int
+        Bootstrap samples, and what picks them.
     """
     generator = np.random.default_rng(seed)
     drawn = pd.DataFrame([statistic(generator.integers(0, trials, trials)) for _ in range(resamples)])
@@ -1767,7 +1898,7 @@ def over_trials(statistic: Callable[[np.ndarray], Mapping], trials: int, resampl
 
 
 def in_words(row: pd.Series | dict) -> str:
-    """Return an estimate with its interval as text of three digits, four just above 1, such as "0.968 (0.904 to 1.003)"."""
+    """Return a row's estimate with its interval as text of three digits, four just above 1, such as "0.968 (0.904 to 1.003)"."""
     return "{} ({} to {})".format(*(f"{row[part]:#.{4 if 1 <= row[part] < 1.1 else 3}g}".rstrip(".") for part in ("estimate", "low", "high")))
 
 
@@ -1777,7 +1908,7 @@ def in_thousands(count: int) -> str:
 
 
 def as_table(compared: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame of `compare` to be read: a row a comparison, a column a measure with its interval, pairs, lost."""
+    """Return what `compare` gave, `compared`, to be read: a row a comparison, a column a measure with its interval, pairs, lost."""
     index = [name for name in compared if name not in ("measure", "estimate", "low", "high")]
     text = compared.assign(text=[in_words(row) for _, row in compared.iterrows()])
     return text.pivot(index=index, columns="measure", values="text")[list(MEASURES)].reset_index().rename_axis(columns=None)
@@ -1799,7 +1930,17 @@ class Picture(mpl.figure.Figure):
 
 
 def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 4.2, **options) -> tuple[mpl.figure.Figure, np.ndarray]:
-    """Return a figure in the collection's style, apart from pyplot, and its axes (rows, columns); sizes in inches an axes."""
+    """Return a figure in the collection's style, apart from pyplot, and its axes (rows, columns).
+
+    Parameters
+    ----------
+    rows, columns : int
+        How many axes, one above and one beside the other.
+    height, width : float
+        Of each, in inches.
+    **options
+        Further arguments of matplotlib's `Figure.subplots`.
+    """
     with sns.axes_style("ticks"), sns.color_palette("colorblind"):
         figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **options)
@@ -1810,8 +1951,21 @@ def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, width: floa
 def save_figure(figure: mpl.figure.Figure, name: str, scale: str = "quick", folder: str = "") -> None:
     """Write the figure as PNG and SVG, the same bytes for the same results.
 
-    `folder` is `figures/` at the paper scale and `figures/quick/` at the quick one unless it is named.
-    Raises ValueError where it cannot be written.
+    Parameters
+    ----------
+    figure : Figure
+        What `new_figure` gave.
+    name : str
+        Name of the files, without ending.
+    scale : {"quick", "paper"}
+        Says the folder, `figures/quick/` or `figures/`.
+    folder : str
+        Another one, unless empty.
+
+    Raises
+    ------
+    ValueError
+        The scale is unknown, or the folder cannot be written.
     """
     _choice("scale", scale, ("quick", "paper"))
     into = Path(folder) if folder else HOME / "figures" / ("quick" if scale == "quick" else "")
@@ -1821,7 +1975,17 @@ def save_figure(figure: mpl.figure.Figure, name: str, scale: str = "quick", fold
 
 
 def plot_histories(history: pd.DataFrame, axes: mpl.axes.Axes, y: str = "test_loss") -> mpl.axes.Axes:
-    """Draw `y` over the epochs, an arm a colour and dash: median and middle half of the trials."""
+    """Draw a column over the epochs, an arm a colour and dash: median and middle half of the trials; return the axes.
+
+    Parameters
+    ----------
+    history : DataFrame
+        As of `Run.history`, of one setting; several arms are told apart.
+    axes : Axes
+        Where to draw.
+    y : str
+        The column, dimensionless.
+    """
     for arm, part in history.groupby("arm"):
         wide = part.pivot(index="epoch", columns="trial", values=y)
         axes.fill_between(wide.index, *wide.quantile([0.25, 0.75], axis=1).to_numpy(), color=COLOURS[arm], alpha=0.15, lw=0)
@@ -1834,7 +1998,18 @@ def plot_histories(history: pd.DataFrame, axes: mpl.axes.Axes, y: str = "test_lo
 def plot_mirrored(finals: pd.DataFrame, axes: mpl.axes.Axes, value: str = "test_loss", below: str = "grown") -> mpl.axes.Axes:
     """Draw mirrored log-log histograms (Figure 3): growing above, the arm `below` below; lines mark means, dots medians.
 
-    The count axis is logarithmic in both directions, in trials a bin; diverged trials are left out.
+    The count axis is logarithmic in both directions, in trials a bin; diverged trials are left out. Returns the axes.
+
+    Parameters
+    ----------
+    finals : DataFrame
+        As of `Run.finals`, of one setting in both arms.
+    axes : Axes
+        Where to draw.
+    value : str
+        The column, dimensionless.
+    below : str
+        The arm below, "grown" or "static".
     """
     fine = finals[finals["arm"].isin(("growing", below)) & ~finals["diverged"]]
     bins = np.geomspace(fine[value].min(), fine[value].max(), 61 if len(fine) > 2000 else 25)
@@ -1862,8 +2037,8 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
     """Show `draw` with a control for each argument in `sliders`; letting one go trains and draws again.
 
     A pair (low, high) of numbers gives a slider in between, logarithmic where low and high differ a hundredfold;
-    a list gives a menu. Only the last of quick changes is drawn. A mistake is shown as a sentence. By keyboard: Tab reaches
-    a control, arrows move a slider, Space opens a menu.
+    a list gives a menu. Only the last of quick changes is drawn. A ValueError is shown as its sentence. By keyboard: Tab
+    reaches a control, arrows move a slider, Space opens a menu.
     """
     import ipywidgets
     from IPython.display import display
