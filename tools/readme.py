@@ -310,6 +310,21 @@ def answer_claims(compared) -> str:
             f"{counted('C6', 'best rates', 'larger static')}. C4 and C5 are judged in the table.")
 
 
+def answer_your_data(compared) -> str:
+    rows = pd.read_csv(ROOT / "data" / "your_data.csv").query("measure == 'ratio of medians'").set_index(["way", "against", "task"])
+    tables = ("diabetes", "breast cancer", "MNIST-1D")
+
+    def each(way):
+        return ", ".join(growlib.in_words(rows.loc[(way, "static", task)]) for task in tables)
+
+    strict = rows.xs("static", level="against")
+    ahead, behind = (strict["high"] < 1).sum(), (strict["low"] > 1).sum()
+    pairs = ", ".join(str(rows.loc[("as published", "static", task), "pairs"]) for task in tables)
+    return (f"A few lines tell. On three tables, {', '.join(tables)}, the ratio of median test losses, growing over static, each at its best of "
+            f"three learning rates, is {each('as published')}; where neither is fed its size: {each('no size input')} ({pairs} pairs). By whole "
+            f"intervals growing is ahead in {ahead} and behind in {behind} of these {len(strict)}.")
+
+
 def verdicts() -> str:
     """The README's table of verdicts: that of notebook 10, with the links as they are from the README."""
     rows = pd.read_csv(ROOT / "data" / "verdicts.csv", keep_default_na=False)
@@ -338,7 +353,8 @@ def remarks(compared) -> str:
 
 ANSWERS = {"01_growth": answer_growth, "02_regression": answer_regression, "03_classification": answer_classification,
            "04_controller_regression": answer_controller, "05_spirals": answer_spirals, "06_size_coupling": answer_coupling,
-           "07_scaling": answer_scaling, "08_controls": answer_controls, "09_compute": answer_compute, "10_claims": answer_claims}
+           "07_scaling": answer_scaling, "08_controls": answer_controls, "09_compute": answer_compute, "10_claims": answer_claims,
+           "11_your_data": answer_your_data}
 
 
 def answered(path: Path, compared: pd.DataFrame) -> str:
