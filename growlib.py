@@ -57,7 +57,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import seaborn as sns
 import torch
-from scipy import optimize, special, stats
+from scipy import special, stats
 from torch.fx.experimental.proxy_tensor import make_fx
 from tqdm.auto import tqdm
 
@@ -242,20 +242,10 @@ def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, int(trial), STREAMS.index(stream)]))
 
 
-def _bessel(orders, low, high):
-    """The sum of Bessel functions of the first kind on [low, high], scaled so that x and y run over [-1, 1]."""
-
-    def f(t):
-        return sum(special.jv(n, t) for n in orders)
-
-    def lowest(sign):
-        best = int(np.argmin(sign * f(grid)))
-        around = grid[max(best - 1, 0)], grid[min(best + 1, 2000)]
-        return min(sign * f(grid[best]), optimize.minimize_scalar(lambda t: sign * f(t), bounds=around, options={"xatol": 1e-13}).fun)
-
-    grid = np.linspace(low, high, 2001)
-    least, most = lowest(1), -lowest(-1)
-    return lambda x: 2 * (f(low + (x + 1) / 2 * (high - low)) - least) / (most - least) - 1
+def _bessel(x, orders, low, high, least, most):
+    """The sum of Bessel functions of the first kind, which on [low, high] runs from least to most, scaled so that x and y run over [-1, 1]."""
+    t = low + (x + 1) / 2 * (high - low)
+    return 2 * (sum(special.jv(n, t) for n in orders) - least) / (most - least) - 1
 
 
 def _polynomial(*conditions):
@@ -265,6 +255,8 @@ def _polynomial(*conditions):
     return np.polynomial.Polynomial(np.linalg.solve(rows, [value for *_, value in conditions]))
 
 
+_BESSEL_J0 = functools.partial(_bessel, orders=[0], low=0.1, high=0.2, least=0.9900249722395764, most=0.9975015620660401)
+_BESSEL_SUM = functools.partial(_bessel, orders=[0, 1, 2], low=-2 * math.pi, high=2 * math.pi, least=-0.47662478965894667, most=1.3288591072072562)
 _CUBIC = _polynomial((-1, 0, 1), (1, 0, 1), (1 / 3, 0, -2 / 3), (1 / 3, 1, 0))
 
 
@@ -282,34 +274,25 @@ def _unit(values):
     return 2 * (values - values.min()) / (values.max() - values.min()) - 1
 
 
-def _shuffled(draw):
-    """What `draw` gives, in random order."""
-    def sample(generator, points):
-        x, y = draw(generator, points)
-        order = generator.permutation(len(y))
-        return x[:, order], y[order]
-
-    return sample
+def _shuffled(generator, x, y):
+    """x and y in random order."""
+    order = generator.permutation(len(y))
+    return x[:, order], y[order]
 
 
-def _large(name, draw, points, **options):
-    """A task on a large set in random order, of which a fifth tests."""
+def _large(name, sample, points, **options):
+    """A task on a large set, of which a fifth tests."""
     points = _whole("points", points, 10)
-    return Task(name, _shuffled(draw), points=points, test_points=points - int(0.8 * points), **options)
+    return Task(name, sample, points=points, test_points=points - int(0.8 * points), **options)
 
 
 def _curve(name, f, points, noise, **options):
     """A task on many evenly spaced x, with normal noise of that standard deviation, scaled afterwards; None draws no noise at all."""
-    def draw(generator, points):
+    def sample(generator, points):
         x = np.linspace(-1, 1, points)
-        return x[None], _unit(f(x) + (0 if noise is None else noise * generator.standard_normal(points)))
+        return _shuffled(generator, x[None], _unit(f(x) + (0 if noise is None else noise * generator.standard_normal(points))))
 
-    return _large(name, draw, points, **options)
-
-
-def _bessel_grid(points=32_768, noise=0.0, gap=0.0):
-    target = _bessel([0, 1, 2], -2 * math.pi, 2 * math.pi)
-    return _curve("bessel-grid", target, points, noise or None, target=target, gap=gap)
+    return _large(name, sample, points, **options)
 
 
 def _bumps(x):
@@ -317,34 +300,32 @@ def _bumps(x):
     return sum(a * np.exp(-((4 * x - mu) ** 2) / (2 * sd**2)) for mu, sd, a in ((-2, 0.5, 1), (0, 0.8, 1.5), (2, 0.3, 0.8)))
 
 
-def _gaussian_mixture(points=32_768, noise=0.1):
-    return _curve("gaussian-mixture", _bumps, points, noise)
-
-
 def _spirals(points=32_768, classes=5):
     """As many arms as classes: radius even on [0, 5], angle even on [4k, 4(k+1)] rad with normal noise of sd 0.2."""
     classes = _whole("classes", classes, 2)
 
-    def draw(generator, points):
+    def sample(generator, points):
         each = points // classes
         radius = np.tile(np.linspace(0, 5, each), classes)
         angle = np.concatenate([np.linspace(4 * k, 4 * (k + 1), each) for k in range(classes)]) + 0.2 * generator.standard_normal(each * classes)
         x = np.stack([_unit(radius * np.sin(angle)), _unit(radius * np.cos(angle))])
-        return x, np.repeat(np.arange(float(classes)), each)
+        return _shuffled(generator, x, np.repeat(np.arange(float(classes)), each))
 
-    return _large("spirals", draw, _whole("points", points, 10 * classes) // classes * classes, loss="softmax", inputs=2, outputs=classes)
+    return _large("spirals", sample, _whole("points", points, 10 * classes) // classes * classes, loss="softmax", inputs=2, outputs=classes)
 
 
 TASKS: dict[str, Callable[..., Task]] = {  # the paper's targets: on few random points, then on large sets
-    "bessel-j0": functools.partial(_few, "bessel-j0", _bessel([0], 0.1, 0.2)),
-    "bessel-sum": functools.partial(_few, "bessel-sum", _bessel([0, 1, 2], -2 * math.pi, 2 * math.pi)),
+    "bessel-j0": functools.partial(_few, "bessel-j0", _BESSEL_J0),
+    "bessel-sum": functools.partial(_few, "bessel-sum", _BESSEL_SUM),
     "cubic-1": functools.partial(_few, "cubic-1", _CUBIC),
     "cubic-2": functools.partial(_few, "cubic-2", -_CUBIC),
     "quadratic-1": functools.partial(_few, "quadratic-1", _polynomial((-1, 0, 1), (1, 0, -1), (0, 0, -0.2))),
     "quadratic-2": functools.partial(_few, "quadratic-2", _polynomial((-1, 0, 1), (1, 0, -0.5), (0.5, 1, 0))),
     "square-wave": functools.partial(_few, "square-wave", lambda x: (np.sin(2 * np.pi * x) >= 0).astype(float),
                                      loss="logistic", points=50, test_points=10),
-    "bessel-grid": _bessel_grid, "gaussian-mixture": _gaussian_mixture, "spirals": _spirals,
+    "bessel-grid": lambda points=32_768, noise=0.0, gap=0.0: _curve("bessel-grid", _BESSEL_SUM, points, noise or None, target=_BESSEL_SUM, gap=gap),
+    "gaussian-mixture": lambda points=32_768, noise=0.1: _curve("gaussian-mixture", _bumps, points, noise),
+    "spirals": _spirals,
 }
 
 
@@ -413,15 +394,14 @@ def task_from_frame(frame: pd.DataFrame | str | os.PathLike, target, classes: bo
     rows, test_points = len(y), round(_number("test", test, above=True) * len(y))
     enough = rows - test_points >= max(2, len(labels)) and test_points
     _require(enough, "frame", f"{rows} rows", "enough of them to train, one for each class or more, and to test")
-    x = {column: _finite(column, values) for column, values in table.items()}
-    constant = [column for column, values in x.items() if np.ptp(values) == 0]
-    if constant:
-        warnings.warn(f"left out of the table, since constant: {', '.join(map(repr, constant))}", stacklevel=2)
-    x = {column: values for column, values in x.items() if column not in constant}
-    _require(x and np.ptp(y) > 0, "target", target, "a column that varies, beside others that do")
-    values, outputs = np.stack(list(x.values())), len(labels) if len(labels) > 2 else 1
-    return Task(name, _shuffled(lambda *_: (values, y)), {0: "squared", 2: "logistic"}.get(len(labels), "softmax"), rows, test_points,
-                len(x), outputs, columns=tuple(x), labels=labels, standardised=True)
+    x = np.array([_finite(column, values) for column, values in table.items()]).reshape(-1, rows)
+    varies = np.ptp(x, axis=1) > 0
+    if not varies.all():
+        warnings.warn(f"left out of the table, since constant: {', '.join(map(repr, table.columns[~varies]))}", stacklevel=2)
+    _require(varies.any() and np.ptp(y) > 0, "target", target, "a column that varies, beside others that do")
+    x, loss, outputs = x[varies], {0: "squared", 2: "logistic"}.get(len(labels), "softmax"), len(labels) if len(labels) > 2 else 1
+    return Task(name, lambda generator, _: _shuffled(generator, x, y), loss, rows, test_points, len(x), outputs,
+                columns=tuple(table.columns[varies]), labels=labels, standardised=True)
 
 
 def _table(frame):
