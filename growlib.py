@@ -25,8 +25,6 @@ Legend. T trials are trained at once, and the trial axis is always the last one 
     L          loss            (T,)      task loss + size loss
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import functools
@@ -76,9 +74,10 @@ TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
 
 
 def _require(fine, name, value, takes):
-    """Say what the argument `name` is and what it takes, unless all is fine."""
+    """Return `value` if all is fine, or say what the argument `name` is and what it takes."""
     if not fine:
         raise ValueError(f"{name} is {value!r}; it takes {takes}")
+    return value
 
 
 def _number(name, value, low=0.0, above=False):
@@ -99,14 +98,12 @@ def _floats(value):
 def _whole(name, value, low=1):
     """Return `value` as an int, or say that the argument `name` is none."""
     fine = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low
-    _require(fine, name, value, f"a whole number of at least {low}")
-    return int(value)
+    return int(_require(fine, name, value, f"a whole number of at least {low}"))
 
 
 def _choice(name, value, choices):
     """Return `value` if it is one of `choices`, or say which ones the argument `name` takes."""
-    _require(isinstance(value, str) and value in choices, name, value, f"one of {', '.join(choices)}")
-    return value
+    return _require(isinstance(value, str) and value in choices, name, value, f"one of {', '.join(choices)}")
 
 
 # -------------------------------------------------------------------------------------------- tasks
@@ -314,15 +311,15 @@ def _spirals(points=32_768, classes=5):
     return _large("spirals", sample, _whole("points", points, 10 * classes) // classes * classes, loss="softmax", inputs=2, outputs=classes)
 
 
-TASKS: dict[str, Callable[..., Task]] = {  # the paper's targets: on few random points, then on large sets
-    "bessel-j0": functools.partial(_few, "bessel-j0", _BESSEL_J0),
-    "bessel-sum": functools.partial(_few, "bessel-sum", _BESSEL_SUM),
-    "cubic-1": functools.partial(_few, "cubic-1", _CUBIC),
-    "cubic-2": functools.partial(_few, "cubic-2", -_CUBIC),
-    "quadratic-1": functools.partial(_few, "quadratic-1", _polynomial((-1, 0, 1), (1, 0, -1), (0, 0, -0.2))),
-    "quadratic-2": functools.partial(_few, "quadratic-2", _polynomial((-1, 0, 1), (1, 0, -0.5), (0.5, 1, 0))),
-    "square-wave": functools.partial(_few, "square-wave", lambda x: (np.sin(2 * np.pi * x) >= 0).astype(float),
-                                     loss="logistic", points=50, test_points=10),
+def _square_wave(x):
+    return (np.sin(2 * np.pi * x) >= 0).astype(float)
+
+
+# the paper's regressions on few random points; further down its classification on few, then its large sets
+_FEW_POINTS = {"bessel-j0": _BESSEL_J0, "bessel-sum": _BESSEL_SUM, "cubic-1": _CUBIC, "cubic-2": -_CUBIC,
+               "quadratic-1": _polynomial((-1, 0, 1), (1, 0, -1), (0, 0, -0.2)), "quadratic-2": _polynomial((-1, 0, 1), (1, 0, -0.5), (0.5, 1, 0))}
+TASKS: dict[str, Callable[..., Task]] = {name: functools.partial(_few, name, target) for name, target in _FEW_POINTS.items()} | {
+    "square-wave": functools.partial(_few, "square-wave", _square_wave, loss="logistic", points=50, test_points=10),
     "bessel-grid": lambda points=32_768, noise=0.0, gap=0.0: _curve("bessel-grid", _BESSEL_SUM, points, noise or None, target=_BESSEL_SUM, gap=gap),
     "gaussian-mixture": lambda points=32_768, noise=0.1: _curve("gaussian-mixture", _bumps, points, noise),
     "spirals": _spirals,
@@ -1219,8 +1216,7 @@ def _epochs(state, epochs, groups, knobs, growth, widths, few, task, optimizer, 
         shapes = layer_shapes(active, task.inputs, task.outputs)
         rows = pack(size, [layer[:fan_in, :neurons] for layer, (fan_in, neurons) in zip(layers, shapes, strict=True)])[:, 0]
         part = [s[rows] if len(s) > 1 else s for s in state]
-        size = part[0][:1]
-        packed = torch.cat([*part, _gates(growth, size[0], active), size, torch.zeros_like(size)])
+        packed = torch.cat([*part, _gates(growth, part[0][0], active), part[0][:1], torch.zeros_like(part[0][:1])])
         train = _epoch_of(packed, groups(0), knobs, growth, active, task, optimizer, compiled, threads)
         with torch.no_grad():
             for epoch in epochs:
@@ -1360,7 +1356,7 @@ def _joined(linear_in, linear_out):
 
 def _resize(linear_in, linear_out, change, optimizer):
     """Put change(tensor, dim, key) in place of the weights between two layers, where key is 0, and of what the optimizer keeps of them."""
-    groups = optimizer.param_groups if optimizer else []
+    groups, state = (optimizer.param_groups, optimizer.state) if optimizer else ([], {})
     for layer, name, dim in ((linear_in, "weight", 0), (linear_in, "bias", 0), (linear_out, "weight", 1)):
         old = getattr(layer, name)
         if old is None:
@@ -1370,9 +1366,7 @@ def _resize(linear_in, linear_out, change, optimizer):
         setattr(layer, name, new := torch.nn.Parameter(change(old.detach(), dim, 0), old.requires_grad))
         for group in groups:
             group["params"] = [new if each is old else each for each in group["params"]]
-        if groups:
-            about = optimizer.state.pop(old, {}).items()
-            optimizer.state[new] = {key: change(v, dim, key) if torch.is_tensor(v) and v.shape == old.shape else v for key, v in about}
+        state[new] = {key: change(v, dim, key) if torch.is_tensor(v) and v.shape == old.shape else v for key, v in state.pop(old, {}).items()}
     linear_in.out_features = linear_out.in_features = len(linear_in.weight)
 
 
@@ -2024,16 +2018,6 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
     from IPython.display import display
 
     controls, output, busy, waiting = {}, ipywidgets.Output(), ipywidgets.Label(), []
-    for name, choice in sliders.items():
-        default = inspect.signature(draw).parameters[name].default
-        if isinstance(choice, tuple) and 0 < 100 * choice[0] <= choice[1]:
-            low, high = (math.log10(default) + round(20 * math.log10(end / default)) / 20 for end in choice)  # the default is on a step
-            control = ipywidgets.FloatLogSlider(value=default, min=low, max=high, step=0.05, readout_format=".3g")
-        else:
-            control = ipywidgets.interactive.widget_from_abbrev(choice, default)
-        control.description, control.continuous_update, controls[name] = LABELS.get(name, name), False, control
-        control.layout.width, control.layout.max_width, control.style.description_width = "100%", "30em", "8em"
-        control.add_class(f"growlib-{name}")
 
     def redraw():
         busy.value = "training ..."
@@ -2049,7 +2033,14 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
         [handle.cancel() for handle in waiting]
         waiting[:] = [asyncio.get_running_loop().call_later(0.1, redraw)]  # by then all further changes are read
 
-    for control in controls.values():
-        control.observe(later, "value")
+    for name, choice in sliders.items():
+        default = inspect.signature(draw).parameters[name].default
+        if isinstance(choice, tuple) and 0 < 100 * choice[0] <= choice[1]:
+            low, high = (math.log10(default) + round(20 * math.log10(end / default)) / 20 for end in choice)  # the default is on a step
+            choice = ipywidgets.FloatLogSlider(value=default, min=low, max=high, step=0.05, readout_format=".3g")
+        controls[name] = control = ipywidgets.interactive.widget_from_abbrev(choice, default)
+        control.description, control.continuous_update = LABELS.get(name, name), False
+        control.layout.width, control.layout.max_width, control.style.description_width = "100%", "30em", "8em"
+        control.add_class(f"growlib-{name}").observe(later, "value")
     redraw()
     display(ipywidgets.VBox([*controls.values(), busy, output]))
