@@ -2007,6 +2007,15 @@ def plot_mirrored(finals: pd.DataFrame, axes: mpl.axes.Axes, value: str = "test_
 LABELS = {"coupling": "coupling λ", "lr": "learning rate η", "start": "start N₀", "width": "width H", "classes": "classes K", "epochs": "epochs E"}
 
 
+# a control keeps its keys, which JupyterLab would take as its shortcuts, and is read aloud with its name
+KEYS = """document.addEventListener("focusin", ({target}) => {
+    const control = target.closest("[class*=growlib-]")
+    if (!control) return
+    target.dataset.lmSuppressShortcuts = ""
+    target.setAttribute("aria-label", control.querySelector(".widget-label").textContent)
+})"""
+
+
 def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
     """Show `draw` with a control for each argument in `sliders`; letting one go trains and draws again.
 
@@ -2015,7 +2024,7 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
     reaches a control, arrows move a slider, Space opens a menu.
     """
     import ipywidgets
-    from IPython.display import display
+    from IPython.display import Image, Javascript, display
 
     controls, output, busy, waiting = {}, ipywidgets.Output(), ipywidgets.Label(), []
 
@@ -2024,10 +2033,12 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
         with output.hold_sync():  # what is there stays until the new picture is
             output.outputs = ()
             try:
-                output.append_display_data(draw(**{name: control.value for name, control in controls.items()}))
+                draw(**{name: control.value for name, control in controls.items()}).savefig(drawn := io.BytesIO())
+                output.append_display_data(Image(drawn.getvalue()))
             except ValueError as error:
                 output.append_stdout(f"growlib: {error}")
-        busy.value = ""
+            finally:
+                busy.value = ""
 
     def later(_):
         [handle.cancel() for handle in waiting]
@@ -2043,4 +2054,4 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
         control.layout.width, control.layout.max_width, control.style.description_width = "100%", "30em", "8em"
         control.add_class(f"growlib-{name}").observe(later, "value")
     redraw()
-    display(ipywidgets.VBox([*controls.values(), busy, output]))
+    display(ipywidgets.VBox([*controls.values(), busy, output]), Javascript(KEYS))

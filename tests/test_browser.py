@@ -26,7 +26,10 @@ VOILA = ["01_growth", pytest.param("05_spirals", marks=pytest.mark.slow)]
 PATIENCE = 240_000  # ms: a first training compiles its kernel, and the other core may be busy
 
 CONTROL = "[class*=growlib-]"
-PICTURE = ".widget-output .jp-RenderedImage img"
+SHOWN = """([box, old]) => {
+    const picture = box.querySelector(".jp-RenderedImage img")
+    return picture?.naturalWidth && picture.src !== old && picture.src
+}"""
 MISTAKES = ".widget-output :is([data-mime-type$=error], [data-mime-type$=stderr])"
 BOOK = "jupyterapp.shell.currentWidget.context"
 SHUTDOWN = "globalThis.jupyterapp?.shell.currentWidget?.context.sessionContext.shutdown()"
@@ -196,26 +199,26 @@ def move(control):
         control.locator(".noUi-handle").press("ArrowRight")
 
 
-def shown(page, other_than=""):
-    """The picture under the controls, as soon as it is another one."""
-    page.wait_for_function("([of, old]) => ![old, undefined].includes(document.querySelector(of)?.src)", arg=[PICTURE, other_than])
-    return page.locator(PICTURE).get_attribute("src")
+def shown(control, other_than=""):
+    """The picture under a control, as soon as it is there and is another one."""
+    box = control.locator("xpath=ancestor::*[contains(@class, 'widget-vbox')]").element_handle()
+    return control.page.wait_for_function(SHOWN, arg=[box, other_than]).json_value()
 
 
-def move_and_look(page, control):
+def move_and_look(control):
     """Move a control; both its reading and the picture become others, without a mistake."""
-    picture, number = shown(page), reading(control)
+    picture, number = shown(control), reading(control)
     move(control)
-    shown(page, other_than=picture)
+    shown(control, other_than=picture)
     assert reading(control) != number
-    assert not page.locator(MISTAKES).count()
+    assert not control.page.locator(MISTAKES).count()
 
 
 def shoot(page, name):
     """Keep the controls and their picture in a wide and in a narrow window as .cache/screenshots/NAME_WIDTH.png."""
     for width in (1400, 600):
         page.set_viewport_size({"width": width, "height": 1000})
-        page.locator(PICTURE).scroll_into_view_if_needed()
+        page.locator(".widget-output img").last.scroll_into_view_if_needed()
         page.screenshot(path=ROOT / f".cache/screenshots/{name}_{width}.png")
 
 
@@ -234,7 +237,7 @@ def test_every_cell_runs_in_lab_and_every_control_obeys_the_keyboard(lab, stem):
         assert not page.locator("[data-mjx-error]").all_inner_texts()  # a formula that MathJax cannot read
         page.wait_for_function("() => [...document.querySelectorAll('.jp-RenderedImage img')].every(picture => picture.naturalWidth)")
         for control in page.locator(CONTROL).all():
-            move_and_look(page, control)
+            move_and_look(control)
         page.keyboard.press("Control+b")  # the file browser leaves a narrow window no room
         shoot(page, stem)
 
@@ -243,33 +246,44 @@ def test_every_cell_runs_in_lab_and_every_control_obeys_the_keyboard(lab, stem):
 def test_voila_shows_pictures_and_sliders_without_code(voila, stem):
     with voila(stem) as page:
         page.locator(".jp-RenderedImage img").first.wait_for()
-        move_and_look(page, page.locator(CONTROL, has=page.locator(".noUi-handle")).first)
+        move_and_look(page.locator(CONTROL, has=page.locator(".noUi-handle")).first)
         assert "import growlib" not in page.content()
         shoot(page, f"voila_{stem}")
 
 
 def test_a_burst_of_keys_draws_few_pictures_and_ends_with_the_last(lab, folder):
     with lab("tiny") as page:
-        handle, drawn = page.locator(".growlib-x .noUi-handle"), folder / "notebooks/drawn.txt"
-        picture = shown(page)
+        control, drawn = page.locator(CONTROL), folder / "notebooks/drawn.txt"
+        handle, picture = control.locator(".noUi-handle"), shown(control)
         handle.press("End")
-        picture = last = shown(page, other_than=picture)
+        picture = last = shown(control, other_than=picture)
         for _ in range(3):  # back by 15
             handle.press("PageDown")
-            picture = shown(page, other_than=picture)
+            picture = shown(control, other_than=picture)
         drawn.write_text("")
         for _ in range(15):
             page.keyboard.press("ArrowRight")
-        page.wait_for_function("([of, last]) => document.querySelector(of)?.src === last", arg=[PICTURE, last])
+        while shown(control) != last:
+            time.sleep(0.1)
         values = drawn.read_text().split()
         assert values[-1] == "20" and len(values) <= 7, values
 
 
 def test_a_mistake_is_a_sentence_and_the_next_value_draws_again(lab):
     with lab("tiny") as page:
-        handle = page.locator(".growlib-x .noUi-handle")
+        control = page.locator(CONTROL)
+        handle = control.locator(".noUi-handle")
         handle.press("Home")
         page.locator(".widget-output").get_by_text("growlib: x is 0; it takes 1 or more").wait_for()
         assert not page.locator(MISTAKES).count() and "Traceback" not in page.locator(".widget-output").inner_text()
         handle.press("ArrowRight")
-        shown(page)
+        shown(control)
+
+
+def test_letters_stay_with_the_control_and_its_name_is_read_aloud(lab):
+    with lab("tiny") as page:
+        cells, handle = page.locator(".jp-Cell").count(), page.locator(".growlib-x .noUi-handle")
+        for key in "bxddm":  # in JupyterLab: insert a cell below, cut it, delete it, make it a text
+            handle.press(key)
+        assert page.locator(".jp-Cell").count() == cells and page.locator(".jp-CodeCell").count() == cells
+        assert handle.get_attribute("aria-label") == "x"

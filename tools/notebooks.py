@@ -191,7 +191,7 @@ def normalised(book: dict) -> str:
 
 
 def widget_view(output: dict) -> bool:
-    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+    return bool(output.get("data", {}).keys() & {"application/vnd.jupyter.widget-view+json", "application/javascript"})
 
 
 def tidy(output: dict, count: int) -> dict:
