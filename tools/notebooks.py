@@ -180,7 +180,7 @@ def normalised(book: dict) -> str:
         if cell["cell_type"] == "code":
             count += 1
             cell["execution_count"] = count
-            cell["outputs"] = [tidy(o, count) for o in cell["outputs"] if not widget_view(o)]
+            cell["outputs"] = [tidy(o, count) for o in cell["outputs"] if not live(o)]
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     text = json.dumps({"cells": cells, "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
                        "nbformat": 4, "nbformat_minor": 5}, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
@@ -190,8 +190,9 @@ def normalised(book: dict) -> str:
     return text
 
 
-def widget_view(output: dict) -> bool:
-    return bool(output.get("data", {}).keys() & {"application/vnd.jupyter.widget-view+json", "application/javascript"})
+def live(output: dict) -> bool:
+    """Whether an output is of use in a run alone: a control, what it does in the browser, an animation, which is a file of its own."""
+    return bool(output.get("data", {}).keys() & {"application/vnd.jupyter.widget-view+json", "application/javascript", "image/gif"})
 
 
 def tidy(output: dict, count: int) -> dict:
