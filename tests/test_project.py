@@ -150,6 +150,14 @@ def test_driver_fails_with_a_sentence_that_names_the_notebook(driver, text, sent
     assert good.read_bytes() == b"good"  # a failed run replaces nothing
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("text", "limit"), [("import time\ntime.sleep(1e6)", "IDLE_SECONDS"), ("while True: pass", "BUSY_SECONDS")], ids=["idle", "busy"])
+def test_driver_ends_a_notebook_that_hangs(driver, monkeypatch, text, limit):
+    monkeypatch.setattr(notebooks, limit, 5)
+    status, said = driver([PARAMETERS, nbformat.v4.new_code_cell(text)])
+    assert status == 1 and re.search(r"99_test: cell \d of 3 made no progress for \d+ s, three times over", said)
+
+
 def test_driver_refuses_unknown_parameters_and_notebooks(driver):
     status, said = driver([PARAMETERS], "-p", "sclae", "paper")
     assert status == 1 and "99_test has no parameter 'sclae'; it takes scale, folder" in said

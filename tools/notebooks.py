@@ -23,15 +23,17 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 PROMISE = re.compile(r"\"(\d\d_\w+(?:\.gif)?)\"")  # figures are named after their notebook's number; an animation says that it is one
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|usr|opt)/[\w.\-]+")
-STALL_SECONDS = {"quick": 75, "paper": 300}  # without a new cell or training progress; then the run is started again, twice at most
+IDLE_SECONDS, BUSY_SECONDS = 75, 1200  # without a new cell or training progress, while nothing or something is computed; then it is started again
 
 
 class Failed(Exception):
@@ -47,7 +49,7 @@ class Job:
     began: float = field(default_factory=time.monotonic)
     cell: str = "starting"
     process: subprocess.Popen | None = None
-    stalled: bool = False
+    stalled: int = 0  # seconds without progress, after which it was ended
 
     @property
     def executed(self) -> Path:
@@ -86,12 +88,12 @@ def run(job: Job, parameters: dict, threads: int) -> dict:
     for attempt in (1, 2, 3):
         job.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                        env=environment, start_new_session=True)
-        said = follow(job, STALL_SECONDS[parameters["scale"]])
+        said = follow(job)
         if attempt < 3 and ("Address already in use" in said or job.stalled):
             continue  # two kernels chose the same port, or a kernel's reply was lost
         break
     if job.stalled:
-        raise Failed(f"{job.source.stem}: cell {job.cell} made no progress for {STALL_SECONDS[parameters['scale']]} s, three times over")
+        raise Failed(f"{job.source.stem}: cell {job.cell} made no progress for {job.stalled} s, three times over")
     book = json.loads(job.executed.read_text()) if job.executed.exists() else {"cells": []}
     for problem in problems(book):
         raise Failed(f"{job.source.stem}: {problem}")
@@ -100,10 +102,10 @@ def run(job: Job, parameters: dict, threads: int) -> dict:
     return book
 
 
-def follow(job: Job, patience: float) -> str:
-    """Read papermill's progress until it ends, or end it where it stalls; return what else it said."""
+def follow(job: Job) -> str:
+    """Read papermill's progress until it ends, or end it where it stalls, such as when a kernel's reply was lost; return what else it said."""
     said, buffer, stream = "", "", job.process.stderr
-    job.stalled, last, seen = False, time.monotonic(), ()
+    job.stalled, last, worked, seen = 0, time.monotonic(), 0.0, ()
     while True:
         if select.select([stream], [], [], 2)[0]:
             chunk = os.read(stream.fileno(), 4096)
@@ -119,13 +121,21 @@ def follow(job: Job, patience: float) -> str:
                     said += text + "\n"
         now = (job.cell, job.told.read_text() if job.told.exists() else "")
         if now != seen:
-            seen, last = now, time.monotonic()
-        elif time.monotonic() - last > patience and not job.stalled:
-            job.stalled = True
+            seen, last, worked = now, time.monotonic(), computed(job)
+        waited = time.monotonic() - last
+        if not job.stalled and waited > (BUSY_SECONDS if computed(job) - worked > waited / 20 else IDLE_SECONDS):
+            job.stalled = round(waited)
             stop(job)
     stream.close()
     job.process.wait()
     return said + buffer
+
+
+def computed(job: Job) -> float:
+    """The processor's seconds that the notebook's kernel has taken."""
+    with suppress(psutil.Error):
+        return sum(sum(process.cpu_times()[:2]) for process in psutil.Process(job.process.pid).children(recursive=True))
+    return 0.0
 
 
 def stop(job: Job) -> None:
