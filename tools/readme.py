@@ -321,7 +321,7 @@ def answer_your_data(compared) -> str:
     ahead, behind = (strict["high"] < 1).sum(), (strict["low"] > 1).sum()
     pairs = ", ".join(str(rows.loc[("as published", "static", task), "pairs"]) for task in tables)
     return (f"A few lines tell. On three tables, {', '.join(tables)}, the ratio of median test losses, growing over static, each at its best of "
-            f"three learning rates, is {each('as published')}; where neither is fed its size: {each('no size input')} ({pairs} pairs). By whole "
+            f"four learning rates, is {each('as published')}; where neither is fed its size: {each('no size input')} ({pairs} pairs). By whole "
             f"intervals growing is ahead in {ahead} and behind in {behind} of these {len(strict)}.")
 
 
