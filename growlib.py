@@ -789,10 +789,11 @@ def _epoch_of(state, groups, knobs, growth, widths, task, optimizer, compiled, t
     """
     bare, (x, y, share) = replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False, speed=1.0), groups[0][0]
     shapes = layer_shapes(widths, task.inputs, task.outputs)
+    rows = _rows_of(shapes, optimizer)
     key = bare, tuple(widths), task.loss, task.outputs, optimizer, threads, state.shape, state.dtype, state.device
 
     def gradient(state, x, y, share):
-        theta, *_, gates, _, _ = state.split(_rows_of(shapes, optimizer))
+        theta, *_, gates, _, _ = state.split(rows)
         return _gradient(theta, *gates.chunk(2), x, y, share, bare, shapes, task.loss)
 
     update = functools.partial(_update, growth=bare, widths=widths, shapes=shapes, optimizer=optimizer)
@@ -803,19 +804,12 @@ def _epoch_of(state, groups, knobs, growth, widths, task, optimizer, compiled, t
         step = _machine_code((key, x.shape, "step"), step, [state, x, y, *knobs], compiled, threads)
         return lambda state, _: step(state, x, y, *knobs)
 
-    def add(total, state, x, y, share):
-        return total + gradient(state, x, y, share)
-
-    nothing = torch.zeros_like(state[: _rows_of(shapes, optimizer)[0]])
-    add = _machine_code((key, x.shape, "add"), add, [nothing, state, x, y, share], compiled, threads)
-    update = _machine_code((key, "update"), update, [state, nothing, *knobs], compiled, threads)
+    gradient = _machine_code((key, x.shape, "gradient"), gradient, [state, x, y, share], compiled, threads)
+    update = _machine_code((key, "update"), update, [state, state[:rows[0]], *knobs], compiled, threads)
 
     def epoch(state, groups):
         for group in groups:
-            total = nothing
-            for chunk in group:
-                total = add(total, state, *chunk)
-            state = update(state, total, *knobs)
+            state = update(state, sum(gradient(state, *chunk) for chunk in group), *knobs)
         return state
 
     return epoch
@@ -1218,9 +1212,8 @@ def _epochs(state, epochs, groups, knobs, growth, widths, few, task, optimizer, 
         part = [s[rows] if len(s) > 1 else s for s in state]
         packed = torch.cat([*part, _gates(growth, part[0][0], active), part[0][:1], torch.zeros_like(part[0][:1])])
         train = _epoch_of(packed, groups(0), knobs, growth, active, task, optimizer, compiled, threads)
-        with torch.no_grad():
-            for epoch in epochs:
-                packed = train(packed, groups(epoch))
+        for epoch in epochs:
+            packed = train(packed, groups(epoch))
         *part, _, peak, used = packed.split(_rows_of(shapes, optimizer))
         cost += sum(active) * len(epochs)
         if active == widths or (peak <= active[0]).all():
