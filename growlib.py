@@ -1431,7 +1431,7 @@ def published(study: str, scale: str = "paper") -> list[dict]:
     ValueError where the study or the scale is unknown.
     """
     shared = dict(STUDIES[_choice("study", study, STUDIES)])
-    parts, quick = shared.pop("part", [{}]), shared.pop("quick")
+    parts, quick, _ = shared.pop("part", [{}]), shared.pop("quick"), shared.pop("kept_rows", None)
     if "tunes" in shared:  # the learning rates of another study, on trials of their own
         parts = [part | part["tuning"] for part in STUDIES[shared.pop("tunes")]["part"]]
     if _choice("scale", scale, ("quick", "paper")) == "quick":
@@ -1636,14 +1636,11 @@ def _live(label, cell, seen={}):  # noqa: B006
 def _select(study, frames):
     """The three frames of a study from the frames of its cells, in an order that does not depend on how it was cut."""
     frame = pd.concat(frames, ignore_index=True)
-    if study in ("tuning", "controls"):  # no notebook draws their curves, which would be most of their bytes
-        frame = frame[frame["what"].ne("curves") | (frame["kind"].eq("confusion") & frame["trial"].eq(0))]
-    ends = {"figure-3": [40_000], "figure-4": [20_000]}.get(study, frame["epochs"].dropna().unique())
+    if "kept_rows" in STUDIES.get(study, {}):
+        frame = frame.query(STUDIES[study]["kept_rows"])
     frames = {what: _typed(part.drop(columns="what").dropna(axis=1, how="all")) for what, part in frame.groupby("what")}
     for what, order in (("finals", ["epochs"]), ("history", ["epoch"]), ("curves", ["kind", "true_class", "predicted_class"])):
-        frame = frames[what].sort_values([name for name in order if name in frames[what]], kind="stable")
-        kept = frame[order[0]].isin(ends) if what == "finals" else frame["epoch" if what == "history" else "epochs"] <= max(ends)
-        frames[what] = frame[kept].reset_index(drop=True)
+        frames[what] = frames[what].sort_values([name for name in order if name in frames[what]], kind="stable", ignore_index=True)
     if (frames["finals"]["dtype"] == "float32").all():  # then the size is what was trained, to the bit, and its loss follows from it
         frames = {what: frame.drop(columns="size_loss", errors="ignore") for what, frame in frames.items()}
     return frames
