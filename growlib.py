@@ -1682,8 +1682,7 @@ def _computed(name, cells, workers, client):
         return list(found.values())
     with _replacing(paths[0].with_name("probe")) as probe:  # says at once where the store cannot be written
         probe.touch()
-    pool = client.get_executor(pure=False, retries=2) if client else ProcessPoolExecutor(
-        min(workers, len(lacking)), mp_context=get_context("spawn"), initializer=_prepare_worker)
+    pool = client.get_executor(pure=False, retries=2) if client else ProcessPoolExecutor(workers, get_context("spawn"), _prepare_worker)
     with pool, _progress(name) as report:
         futures = {pool.submit(_work, cell, path): _seconds(cell) * len(cell["trials"]) for path, cell in lacking.items()}
         try:
@@ -1693,9 +1692,9 @@ def _computed(name, cells, workers, client):
         except BrokenExecutor:
             raise RuntimeError(f"a worker of study {name!r} died, perhaps for want of memory; what it had finished stays in the store") from None
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in list((getattr(pool, "_processes", None) or {}).values()):
+            for process in list(getattr(pool, "_processes", {}).values()):  # a pool that is shut down no longer knows them
                 process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
     found |= {path: _cached(path) for path in lacking}
     _require(None not in found.values(), "client", client, f"workers that share this file system, so that their cells show in {paths[0].parent}")
