@@ -955,10 +955,10 @@ class Run:
         where, theta = np.arange(self.weights.shape[1]), self.theta()
         parts = np.split(where, len(where) if self.task.large else 1)
         seen = [_fresh(theta[:, part], self.growth, self.task, self.settings, part) for part in parts]
-        pairs = torch.cat([y.long() * self.task.classes + _classes(y_hat) for y_hat, y in seen], 1).numpy()
+        pairs = torch.cat([y.long() * self.task.classes + _classes(y_hat) for y_hat, y in seen], 1)
         counts = np.stack([np.bincount(pair, minlength=self.task.classes**2) for pair in pairs.T])
-        return pd.concat([self.networks.assign(true_class=i, predicted_class=j, count=counts[:, i * self.task.classes + j])
-                          for i in range(self.task.classes) for j in range(self.task.classes)], ignore_index=True)
+        classes = pd.DataFrame(itertools.product(range(self.task.classes), repeat=2), columns=["true_class", "predicted_class"])
+        return self.networks.merge(classes, how="cross").assign(count=counts.ravel())
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the run to the .npz file `path`, without pickle; `load` reads it.
@@ -1604,24 +1604,22 @@ def _seconds(setting):
 
 def _compute(cell, report=None):
     """Train one cell and return what is kept of it as one frame, its parts named in the column `what`."""
-    arguments = {name: value for name, value in cell.items() if name not in ("task", "options", "growth", "kept")}
-    run = fit(task(cell["task"], **cell.get("options", {})), cell["growth"], progress=report, **arguments)
-    kept = cell.get("kept", KEPT_TRIALS)
-    curves = [_on_a_grid(run, kept)] + ([run.confusion().assign(kind="confusion")] if run.task.classes else [])
-    curves = pd.concat(curves).assign(epochs=run.finals["epochs"].max())
-    parts = {"finals": run.finals, "history": run.history[run.history["trial"] < kept], "curves": curves}
+    what, kept = task(cell["task"], **cell.get("options", {})), cell.get("kept", KEPT_TRIALS)
+    run = fit(what, progress=report, **{name: value for name, value in cell.items() if name not in ("task", "options", "kept")})
+    curves = [_on_a_grid(run, kept)] + ([run.confusion().assign(kind="confusion")] if what.classes else [])
+    parts = {"finals": run.finals, "history": run.history[run.history["trial"] < kept],
+             "curves": pd.concat(curves).assign(epochs=run.finals["epochs"].max())}
     return pd.concat([frame.assign(what=what) for what, frame in parts.items()], ignore_index=True)
 
 
 def _on_a_grid(run, kept):
     """The predictions of a run's first trials on a line, or the classes that they find on a plane."""
-    line = np.linspace(-1, 1, 201)
-    grid = {"x": line} if run.task.inputs == 1 else dict(zip(("x", "x2"), (a.ravel() for a in np.meshgrid(line[::2], line[::2])), strict=True))
-    drawn = np.flatnonzero(run.networks["trial"] < min(kept, DRAWN_TRIALS if run.task.inputs == 1 else MAPPED_TRIALS))
-    found = run.predict(np.stack(list(grid.values()), 1))[drawn]
+    line, most = pd.Series(np.linspace(-1, 1, 201), name="x"), DRAWN_TRIALS if run.task.inputs == 1 else MAPPED_TRIALS
+    grid = line.to_frame() if run.task.inputs == 1 else pd.merge(line[::2].rename("x2"), line[::2], how="cross")[["x", "x2"]]
+    drawn = np.flatnonzero(run.networks["trial"] < min(kept, most))
+    found = run.predict(grid.to_numpy())[drawn]
     found = found.argmax(-1) if run.task.loss == "softmax" else found[:, :, 0]
-    return run.networks.iloc[np.repeat(drawn, found.shape[1])].assign(
-        kind="prediction", prediction=found.ravel(), **{name: np.tile(values, len(drawn)) for name, values in grid.items()})
+    return run.networks.iloc[drawn].merge(grid, how="cross").assign(kind="prediction", prediction=found.ravel())
 
 
 def _live(label, cell, seen={}):  # noqa: B006
@@ -1831,8 +1829,7 @@ def _interval(sample, measure, resamples, seed, permutations):
     """
     statistic = functools.partial(_measured, measure=measure)
     how = {"vectorized": True, "batch": max(1, 2_000_000 // len(sample[0])), "rng": np.random.default_rng(seed)}
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+    with warnings.catch_warnings(action="ignore", category=stats.DegenerateDataWarning), np.errstate(all="ignore"):
         drawn = stats.bootstrap(sample, statistic, paired=True, n_resamples=resamples, method="BCa", **how)
         test = stats.permutation_test(sample, statistic, permutation_type="samples", n_resamples=permutations, **how) if permutations else None
     low, high = limits if np.isfinite(limits := drawn.confidence_interval).all() else np.quantile(drawn.bootstrap_distribution, [0.025, 0.975])
