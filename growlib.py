@@ -941,10 +941,9 @@ class Run:
 
     def _units(self):
         """The mean and the standard deviation that every network measures its columns by, the target last, (2, inputs + 1, T)."""
-        sets = np.broadcast_to(self.settings["data_seed"], self.weights.shape[1]).tolist()
-        draws = sets if self.task.standardised else sets[:1]
-        found = {k: self.task.units(*self.task.draw(self.settings["seed"], [k], raw=True))[..., 0] for k in set(draws)}
-        return torch.tensor(np.stack([found.get(k, found[draws[0]]) for k in sets], -1))
+        sets, places = np.unique(np.multiply(self.settings["data_seed"], self.task.standardised), return_inverse=True)  # one does for all but a table
+        found = [self.task.units(*self.task.draw(self.settings["seed"], [k], raw=True)) for k in sets]
+        return torch.tensor(np.concatenate(found, -1)[..., np.broadcast_to(places, self.weights.shape[1])])
 
     def confusion(self) -> pd.DataFrame:
         """Return how many points of each true class get each predicted class, classes² rows a network.
