@@ -951,11 +951,9 @@ class Run:
         They are 1000 fresh points, or the test points of a large set or a table. ValueError of a regression.
         """
         _require(self.task.classes, "task", self.task.name, "a classification, so that there is a confusion matrix")
-        where, theta = np.arange(self.weights.shape[1]), self.theta()
-        parts = np.split(where, len(where) if self.task.large else 1)
-        seen = [_fresh(theta[:, part], self.growth, self.task, self.settings, part) for part in parts]
-        pairs = torch.cat([y.long() * self.task.classes + _classes(y_hat) for y_hat, y in seen], 1)
-        counts = np.stack([np.bincount(pair, minlength=self.task.classes**2) for pair in pairs.T])
+        theta = self.theta()
+        seen = (_fresh(theta[:, [k]], self.growth, self.task, self.settings, [k]) for k in range(theta.shape[1]))
+        counts = np.stack([np.bincount((y.long() * self.task.classes + _classes(y_hat))[:, 0], minlength=self.task.classes**2) for y_hat, y in seen])
         classes = pd.DataFrame(itertools.product(range(self.task.classes), repeat=2), columns=["true_class", "predicted_class"])
         return self.networks.merge(classes, how="cross").assign(count=counts.ravel())
 
@@ -996,8 +994,8 @@ def _trials(trials):
     return np.array([_whole("trials", k, 0) for k in trials]) if np.ndim(trials) and len(trials) else np.arange(_whole("trials", trials))
 
 
-def _data(task, settings, stream="data", points=None, where=slice(None)):
-    """The data sets of a run's trials, or of those at `where`."""
+def _data(task, settings, where, stream="data", points=None):
+    """The data sets of the trials of a run at `where`."""
     sets = np.broadcast_to(settings["data_seed"], _trials(settings["trials"]).shape)
     return task.draw(settings["seed"], sets[where], stream, points)
 
@@ -1119,7 +1117,7 @@ def _tensors(task, growth, settings, numbers, padded):
     def knob(value):
         return torch.tensor(np.broadcast_to(np.asarray(value, dtype=float), numbers.shape)[padded].copy(), **make)
 
-    x, y = (torch.tensor(a, **make) for a in _data(task, settings, where=padded))
+    x, y = (torch.tensor(a, **make) for a in _data(task, settings, padded))
     begins = replace(growth, start=np.broadcast_to(growth.start, numbers.shape)[padded])
     shapes = layer_shapes(settings["width"], task.inputs, task.outputs)
     theta = initial_weights(settings["seed"], numbers[padded], settings["width"], begins, task.inputs, task.outputs)
@@ -1234,9 +1232,9 @@ def _measure(theta, x, y, growth, task, widths):
     return {name: value.cpu().numpy() for name, value in record.items()}
 
 
-def _fresh(theta, growth, task, settings, where=slice(None)):
+def _fresh(theta, growth, task, settings, where):
     """The outputs (outputs, points, T) and the classes (points, T) at fresh points, or at the test points where there are none."""
-    drawn = _data(task, settings, "fresh", FRESH_POINTS, where) if task.endless else _data(task, settings, where=where)
+    drawn = _data(task, settings, where, "fresh", FRESH_POINTS) if task.endless else _data(task, settings, where)
     x, y = (torch.tensor(a[..., 0 if task.endless else -task.test_points :, :], dtype=theta.dtype, device=theta.device) for a in drawn)
     return outputs(theta, x, growth, settings["width"], task.outputs), y
 
