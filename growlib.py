@@ -1162,8 +1162,7 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
         operations = operations + used.double().cpu().numpy() * cost_of_one * min(batch or points, points)
         computed, epoch = computed + cost * cost_of_one * points, until
         record = _measure(state[0], x, y, growth, task, widths)
-        worst = np.maximum(record["train_task_loss"], record["test_task_loss"]) + record["size_loss"]
-        diverged = diverged | ~(worst <= TOO_LARGE)
+        diverged = diverged | ~(np.maximum(record["train_task_loss"], record["test_task_loss"]) + record["size_loss"] <= TOO_LARGE)
         fresh = epoch in ends and task.classes and task.endless
         record |= {"epoch": epoch, "flops": operations, "flops_done": computed, "diverged": diverged,
                    "seconds": (time.perf_counter() - began) / len(where),
@@ -1569,11 +1568,10 @@ def _networks(settings):
     """The networks of settings that can train side by side: what they share, and a frame with a row a network of what may vary."""
     groups = {}
     for s in settings:
-        trials = _trials(s.get("trials", 64))
         values = {name: getattr(s["growth"], name) for name in VARIED} | {name: s[name] for name in ("lr", "data_seed") if s.get(name) is not None}
         shared = {name: value for name, value in s.items() if name not in ("trials", *values)}
         shared["growth"] = replace(s["growth"], **{f.name: f.default for f in fields(s["growth"]) if f.name in VARIED})
-        rows = np.broadcast_arrays(*(np.reshape(value, (-1, 1)) for value in values.values()), trials)  # (values, trials) each
+        rows = np.broadcast_arrays(*(np.reshape(value, (-1, 1)) for value in values.values()), _trials(s.get("trials", 64)))  # (values, trials) each
         key = json.dumps([_described(shared), list(values)], sort_keys=True)
         groups.setdefault(key, (shared, []))[1].append(pd.DataFrame(dict(zip([*values, "trials"], map(np.ravel, rows), strict=True))))
     return [(shared, pd.concat(rows, ignore_index=True)) for shared, rows in groups.values()]
@@ -1642,9 +1640,9 @@ def _select(study, frames):
 
 
 def _typed(frame):
-    """The frame with counts and truth values as such again, which a column with gaps cannot hold."""
-    counts = [name for name in COUNTS if name in frame and frame[name].notna().all() and pd.api.types.is_numeric_dtype(frame[name])]
-    return frame.astype(dict.fromkeys(counts, "int32") | ({"diverged": "bool"} if "diverged" in frame else {}))
+    """The frame with counts and truth values as such again, where they have no gaps."""
+    kinds = {name: "int32" for name in COUNTS if name in frame} | ({"diverged": "bool"} if "diverged" in frame else {})
+    return frame.astype(kinds, errors="ignore")
 
 
 def _cell_path(cell):
