@@ -1115,7 +1115,7 @@ def _tensors(task, growth, settings, numbers, padded):
     make = dict(dtype=getattr(torch, settings["dtype"]), device=settings["device"])
 
     def knob(value):
-        return torch.tensor(np.broadcast_to(np.asarray(value, dtype=float), numbers.shape)[padded].copy(), **make)
+        return torch.tensor(np.broadcast_to(value, numbers.shape)[padded], **make)
 
     x, y = (torch.tensor(a, **make) for a in _data(task, settings, padded))
     begins = replace(growth, start=np.broadcast_to(growth.start, numbers.shape)[padded])
@@ -1182,8 +1182,7 @@ def _pruned(state, target, shapes):
     _, (hidden, output) = unpack(state[0], shapes)
     order = (hidden.square().sum(0) * output[1:].square().sum(1)).argsort(dim=0, descending=True, stable=True)  # (H, T)
     size, (into, out) = unpack(torch.arange(len(state[0]), device=order.device)[:, None].expand_as(state[0]), shapes)
-    moved = torch.cat([out[:1], out[1:].gather(0, order[:, None].expand_as(out[1:]))])
-    rows = pack(size, [into.gather(1, order.expand_as(into)), moved])
+    rows = pack(size, [into.take_along_dim(order[None], 1), torch.cat([out[:1], out[1:].take_along_dim(order[:, None], 0)])])
     theta, *others = [s.gather(0, rows) if len(s) > 1 else s for s in state]
     return [torch.cat([target[None], theta[1:]]), *others]
 
