@@ -348,6 +348,7 @@ def task(name: str | Task, **options) -> Task:
         return _few(getattr(name, "__name__", "target"), name, **options)
     if isinstance(name, Task):
         return replace(name, **options, options=name.options | options)
+    _require(isinstance(name, str), "task", type(name).__name__, "a name, a function of x, or a Task, as task_from_frame makes of a table")
     make = TASKS[_choice("task", name, TASKS)]
     known = ("points", "test_points", "noise", "gap") if isinstance(make, functools.partial) else tuple(inspect.signature(make).parameters)
     for option in options:
@@ -382,23 +383,25 @@ def task_from_frame(frame: pd.DataFrame | str | os.PathLike, target, classes: bo
         from 0), one class alone, no other column that varies, or too few rows.
     """
     table = _table(frame)
-    _require(target in table, "target", target, f"a column of the table: {', '.join(map(str, table.columns[:12]))}")
+    _require(target in list(table), "target", target, f"a column of the table: {', '.join(map(str, table.columns[:12]))}")
     y = table.pop(target)
     if classes is None:
         classes = y.nunique() <= 20 if pd.api.types.is_integer_dtype(y) else not pd.api.types.is_float_dtype(y)
     kinds = pd.Categorical(y if classes else []).remove_unused_categories()
-    y, labels = _finite(target, pd.Series(kinds.codes).where(kinds.codes >= 0) if classes else y), tuple(kinds.categories)
-    rows, test_points = len(y), round(_number("test", test, above=True) * len(y))
-    enough = rows - test_points >= max(2, len(labels)) and test_points
-    _require(enough, "frame", f"{rows} rows", "enough of them to train, one for each class or more, and to test")
-    x = np.array([_finite(column, values) for column, values in table.items()]).reshape(-1, rows)
-    varies = np.ptp(x, axis=1) > 0
-    if not varies.all():
-        warnings.warn(f"left out of the table, since constant: {', '.join(map(repr, table.columns[~varies]))}", stacklevel=2)
-    _require(varies.any() and np.ptp(y) > 0, "target", target, "a column that varies, beside others that do")
-    x, loss, outputs = x[varies], {0: "squared", 2: "logistic"}.get(len(labels), "softmax"), len(labels) if len(labels) > 2 else 1
-    return Task(name, lambda generator, _: _shuffled(generator, x, y), loss, rows, test_points, len(x), outputs,
-                columns=tuple(table.columns[varies]), labels=labels, standardised=True)
+    y, labels = pd.Series(kinds.codes).where(kinds.codes >= 0) if classes else y, tuple(kinds.categories)
+    _require(y.nunique() > 1, "target", target, "a column that varies")
+    test_points = round(_number("test", test) * len(y))
+    enough = len(y) - test_points >= max(2, len(labels)) and test_points
+    _require(enough, "test", test, f"a fraction of the {len(y)} rows, enough of which train, one for each class or more, and test")
+    constant = [column for column in table if table[column].nunique(dropna=False) == 1]
+    if constant:
+        warnings.warn(f"left out of the table, since constant: {', '.join(map(repr, constant))}", stacklevel=2)
+    table = table.drop(columns=constant)
+    _require(len(table.columns), "frame", [target, *constant], "a column that varies beside the target")
+    x, y = _finite(table), _finite(y.to_frame(target))[0]
+    loss, outputs = {0: "squared", 2: "logistic"}.get(len(labels), "softmax"), len(labels) if len(labels) > 2 else 1
+    return Task(name, lambda generator, _: _shuffled(generator, x, y), loss, len(y), test_points, len(x), outputs,
+                columns=tuple(table), labels=labels, standardised=True)
 
 
 def _table(frame):
@@ -411,16 +414,19 @@ def _table(frame):
             frame = (pd.read_parquet if str(frame).endswith(".parquet") else pd.read_csv)(frame)
         except (OSError, TypeError, ValueError, MemoryError) as error:
             raise ValueError(f"frame is {str(frame)!r}; it takes a table, or a CSV or Parquet file of one ({' '.join(str(error).split())})") from None
-    _require(frame.size and frame.columns.is_unique, "frame", frame.shape, "rows, and columns with a name each")
+    _require(frame.size and frame.columns.is_unique, "frame", (*frame.shape, list(frame)[:12]), "rows, and columns with a name of their own each")
     return frame.reset_index(drop=True)
 
 
-def _finite(name, column):
-    """A column of a table in float64, if every cell is a finite number."""
-    numbers = pd.to_numeric(column.astype(str) if column.dtype.kind in "mMc" else column, errors="coerce").to_numpy(float, na_value=math.nan)
-    fine = np.isfinite(numbers)
-    row = int(fine.argmin())
-    _require(fine.all(), f"frame: column {name!r}, row {row}", column.tolist()[row], f"a finite number, here and in {(~fine).sum() - 1} more rows")
+def _finite(table):
+    """The columns of a table in float64, (columns, rows), if every cell is a finite number."""
+    numbers = [pd.to_numeric(column.astype(str) if column.dtype.kind in "mMc" else column, errors="coerce") for _, column in table.items()]
+    numbers = np.array([column.to_numpy(float, na_value=math.nan) for column in numbers])
+    columns, rows = np.nonzero(~np.isfinite(numbers))
+    if len(columns):
+        place, named = f"column {table.columns[columns[0]]!r}, row {rows[0]}", ", ".join(repr(table.columns[k]) for k in np.unique(columns))
+        raise ValueError(f"frame: {place} is {table.iloc[rows[0], columns[0]]!r}; it takes finite numbers, which {len(columns)} cells of {named} are "
+                         "not: of text pandas' get_dummies makes columns of numbers, rows with gaps dropna leaves out")
     return numbers
 
 
@@ -556,12 +562,13 @@ VARIED = ("start", "target", "coupling", "frozen")  # what may differ between ne
 METHODS = {method.__name__: method for method in (AuxiliaryWeight, ControllerMask)}
 
 
-def together(growths: Iterable[Growth], trials: int) -> tuple[Growth, list[int]]:
+def together(growths: Iterable[Growth] | Mapping[str, Growth], trials: int) -> tuple[Growth, list[int]]:
     """Return one growth with a value for each network, and the networks' trial numbers, as `fit` takes them.
 
-    So several `growths` (arms) of `trials` networks each train in one ensemble: the same to the bit as one after the other, and
+    So several `growths`, such as the `arms`, of `trials` networks each train in one ensemble: the same to the bit as one after the other, and
     faster. ValueError where the growths differ in more than start, target, coupling and frozen.
     """
+    growths = growths.values() if isinstance(growths, Mapping) else growths
     (shared, networks), *others = _networks([{"growth": growth, "trials": trials} for growth in growths])
     _require(not others, "growths", [shared["growth"], *(each["growth"] for each, _ in others)], "those that differ in values only")
     return replace(shared["growth"], **{name: networks[name].to_numpy() for name in VARIED}), networks["trials"].tolist()
@@ -896,8 +903,9 @@ class Run:
         `epoch` is as in `theta`. ValueError where x does not fit the task or holds what is no finite number.
         """
         if isinstance(x, pd.DataFrame):
-            _require(set(self.task.columns) <= set(x), "x", list(x), f"a frame with the columns {', '.join(map(str, self.task.columns))}")
-            x = x[list(self.task.columns)]
+            lacking = [column for column in self.task.columns if column not in x]
+            _require(not lacking, "x", list(x), f"a frame that also has the columns {', '.join(map(str, lacking))}")
+            x = _finite(x[list(self.task.columns)]).T
         theta, inputs, points, (mean, sd) = self.theta(epoch), self.task.inputs, _floats(x), self._units()
         points = np.atleast_1d(points)[:, None] if inputs == 1 and points.ndim < 2 else np.atleast_2d(points)
         fine = points.shape[1:] == (inputs,) and points.size and np.isfinite(points).all()
@@ -910,8 +918,9 @@ class Run:
     def dense(self, network: int = 0) -> torch.nn.Sequential:
         """Return one network as plain torch layers of its active neurons alone, which need no growlib: x (points, inputs) to (points, outputs).
 
-        x is what `predict` takes, and ŷ comes back, of a classification before the logistic or softmax, equal to rounding. The
-        gates went into the weights; the size and a table's units into weights and biases, then in float64.
+        x is what `predict` takes, of a table its `task.columns` in their order, and ŷ comes back, of a classification before the
+        logistic or softmax, equal to rounding. The gates went into the weights; the size and a table's units into weights and
+        biases, then in float64.
 
         Parameters
         ----------
@@ -1273,14 +1282,16 @@ def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
 def grow(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int, optimizer: torch.optim.Optimizer | None = None) -> None:
     """Widen the layer between two linear ones of any torch model by n neurons, without changing what the model computes.
 
-    Call it between steps. The newborn have weights as torch draws them and act on nothing at first. What the optimizer
+    Call it between steps. Both layers get new Parameters: an optimizer that is not said goes on training the old ones, and an
+    average of the weights must be made anew. The newborn have weights as torch draws them and act on nothing at first. What the optimizer
     holds of the old stays; of the newborn its averages of gradients begin at 0, and those of squares at the median of the
     old neurons', since from 0 Adam, which counts the steps of a whole tensor, would move them up to 6.6 times its learning rate.
 
     Parameters
     ----------
     linear_in, linear_out : Linear
-        The layers before and after the neurons; between them may stand what acts on each neuron alone.
+        The layers before and after the neurons; between them may stand what has no weights and acts on each neuron alone, such as
+        an activation or dropout (not a softmax, a norm or PReLU).
     n : int
         How many neurons.
     optimizer : Optimizer, optional
@@ -1291,7 +1302,7 @@ def grow(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int, optimi
     ValueError
         The layers do not fit each other, the optimizer does not hold them, or n is no count.
     """
-    _whole("n", n), _joined(linear_in, linear_out)
+    _whole("n", n), _joined(linear_in, linear_out, optimizer)
 
     def longer(tensor, dim, key):
         new = torch.zeros_like(tensor.narrow(dim, 0, 1).repeat_interleave(n, dim))
@@ -1306,7 +1317,7 @@ def grow(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int, optimi
 
 def shrink(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int | Sequence[int],
            optimizer: torch.optim.Optimizer | None = None) -> torch.Tensor:
-    """Take n neurons out of the layer between two linear ones, the reverse of `grow`, and return the places of those that stay.
+    """Take n neurons out of the layer between two linear ones, and return the places of those that stay; what the model computes changes.
 
     Parameters
     ----------
@@ -1327,7 +1338,7 @@ def shrink(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int | Seq
     ValueError
         As in `grow`, or n leaves no neuron or names one that is not there.
     """
-    _joined(linear_in, linear_out)
+    _joined(linear_in, linear_out, optimizer)
     norms = linear_in.weight.norm(dim=1) * linear_out.weight.norm(dim=0)
     gone = {_whole("n", k, 0) for k in (n if np.ndim(n) else norms.argsort(stable=True)[: _whole("n", n)].tolist())}
     kept = torch.tensor([k for k in range(len(norms)) if k not in gone], device=norms.device, dtype=torch.long)
@@ -1336,10 +1347,14 @@ def shrink(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int | Seq
     return kept
 
 
-def _joined(linear_in, linear_out):
-    """Say so if the one linear layer does not give what the other takes."""
-    fits = isinstance(linear_in, torch.nn.Linear) and linear_in.out_features == getattr(linear_out, "in_features", None)
-    _require(fits, "linear_out", linear_out, f"a Linear that takes what linear_in gives, {linear_in}")
+def _joined(linear_in, linear_out, optimizer):
+    """Say so if the one linear layer does not give what the other takes, or the optimizer is none whose memory can be resized."""
+    for name, layer in (("linear_in", linear_in), ("linear_out", linear_out)):
+        _require(isinstance(layer, torch.nn.Linear) and "weight" in layer._parameters, name, type(layer).__name__, "a plain Linear")
+    fits = linear_in.out_features == linear_out.in_features and linear_in is not linear_out
+    _require(fits, "linear_out", linear_out, f"another Linear that takes what linear_in gives, {linear_in}")
+    fine = optimizer is None or (isinstance(optimizer, torch.optim.Optimizer) and not isinstance(optimizer, torch.optim.LBFGS))
+    _require(fine, "optimizer", type(optimizer).__name__, "one of torch.optim but LBFGS, whose memory is no tensor of a layer")
 
 
 def _resize(linear_in, linear_out, change, optimizer):
@@ -1350,7 +1365,7 @@ def _resize(linear_in, linear_out, change, optimizer):
         if old is None:
             continue
         held = not groups or any(each is old for group in groups for each in group["params"])
-        _require(held, "optimizer", optimizer, "the one that trains these layers")
+        _require(held, "optimizer", type(optimizer).__name__, "the one that trains these layers")
         setattr(layer, name, new := torch.nn.Parameter(change(old.detach(), dim, 0), old.requires_grad))
         for group in groups:
             group["params"] = [new if each is old else each for each in group["params"]]
@@ -1442,6 +1457,7 @@ def _tuned(setting, tried):
     growth = setting["growth"]
     alike = {"task": setting["task"], "control": setting["control"], "width": setting["width"], "method": type(growth).__name__, "arm": growth.arm()}
     tried = tried[(tried[list(alike)] == list(alike.values())).all(axis=1)]
+    _require(len(tried), "control", setting["control"], f"one whose rates the study 'tuning' tried for {growth.arm()} on {setting['task']}")
     return tried["test_task_loss"].where(~tried["diverged"], np.inf).groupby(tried["lr"]).median().idxmin()
 
 
@@ -1763,7 +1779,8 @@ def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown
     frame : DataFrame
         Finals of both arms, paired by `trial` within a group.
     value : str
-        The column to compare; smaller is better.
+        The column to compare; smaller is better. "test_loss" is the published measure and holds the size loss, which a network
+        owes for as long as its size is not at its target; "test_task_loss" is what the network gets wrong.
     against : str
         The arm compared with, "grown" as in the paper or "static", the strict one.
     by : sequence of str
@@ -1788,10 +1805,12 @@ def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown
     Raises
     ------
     ValueError
-        The frame has no such arm, or a measure is unknown.
+        The frame has no such arm or column, a measure is unknown, or `by` leaves several networks with the same trial and arm.
     """
-    _choice("against", against, frame["arm"].unique()), _choice("arm", arm, frame["arm"].unique())
+    _choice("value", value, frame.columns), _choice("against", against, frame["arm"].unique()), _choice("arm", arm, frame["arm"].unique())
     fine = frame[frame["arm"].isin((arm, against))].assign(**{value: lambda both: both[value].where(~both["diverged"], np.inf)})
+    told = not fine.duplicated([*by, "arm", "trial"]).any()
+    _require(told, "by", by, "all columns that tell the settings of the frame apart, such as epochs or lr, or a frame of one setting")
     wide, rows = fine.pivot(index=[*by, "trial"], columns="arm", values=value).dropna(), []
     for group, part in wide.groupby(list(by)):
         a, b = part[arm].to_numpy(), part[against].to_numpy()
@@ -2030,7 +2049,8 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
             low, high = (math.log10(default) + round(20 * math.log10(end / default)) / 20 for end in choice)  # the default is on a step
             choice = ipywidgets.FloatLogSlider(value=default, min=low, max=high, step=0.05, readout_format=".3g")
         controls[name] = control = ipywidgets.interactive.widget_from_abbrev(choice, default)
-        control.description, control.continuous_update = LABELS.get(name, name), False
+        control.description = control.tooltip = LABELS.get(name, name)
+        control.continuous_update = False
         control.layout.width, control.layout.max_width, control.style.description_width = "100%", "30em", "8em"
         control.add_class(f"growlib-{name}").observe(later, "value")
     redraw()

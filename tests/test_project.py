@@ -151,7 +151,7 @@ def test_driver_fails_with_a_sentence_that_names_the_notebook(driver, text, sent
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("text", "limit"), [("import time\ntime.sleep(1e6)", "IDLE_SECONDS"), ("while True: pass", "BUSY_SECONDS")], ids=["idle", "busy"])
+@pytest.mark.parametrize(("text", "limit"), [("import time\ntime.sleep(1e6)", "IDLE_SECONDS"), ("while True: pass", "BUSY_SECONDS")])
 def test_driver_ends_a_notebook_that_hangs(driver, monkeypatch, text, limit):
     monkeypatch.setattr(notebooks, limit, 5)
     status, said = driver([PARAMETERS, nbformat.v4.new_code_cell(text)])
