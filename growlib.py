@@ -424,9 +424,9 @@ def _finite(table):
     numbers = np.array([column.to_numpy(float, na_value=math.nan) for column in numbers])
     columns, rows = np.nonzero(~np.isfinite(numbers))
     if len(columns):
-        place, named = f"column {table.columns[columns[0]]!r}, row {rows[0]}", ", ".join(repr(table.columns[k]) for k in np.unique(columns))
-        raise ValueError(f"frame: {place} is {table.iloc[rows[0], columns[0]]!r}; it takes finite numbers, which {len(columns)} cells of {named} are "
-                         "not: of text pandas' get_dummies makes columns of numbers, rows with gaps dropna leaves out")
+        first, named = table.columns[columns[0]], ", ".join(repr(table.columns[k]) for k in np.unique(columns))
+        raise ValueError(f"frame: column {first!r}, row {rows[0]} is {table[first].tolist()[rows[0]]!r}; it takes finite numbers (bad cells: "
+                         f"{len(rows)}, in {named}); pandas' get_dummies makes numbers of text, dropna leaves out rows with gaps")
     return numbers
 
 

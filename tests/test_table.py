@@ -197,13 +197,13 @@ def changed(column, row, value):
 
 @pytest.mark.parametrize("call, sentence", [
     (lambda _: growlib.task_from_frame(table(), "weight"), "target is 'weight'; it takes a column of the table: mass, age, sick, height, kind"),
-    (lambda _: growlib.task_from_frame(table(), "height"), "frame: column 'kind', row 0 is 'low'; it takes finite numbers, which 60 cells"),
+    (lambda _: growlib.task_from_frame(table(), "height"), "frame: column 'kind', row 0 is 'low'; it takes finite numbers (bad cells: 60"),
     (lambda _: growlib.task_from_frame(changed("mass", 7, "heavy"), "kind"), "frame: column 'mass', row 7 is 'heavy'; it takes finite numbers"),
     (lambda _: growlib.task_from_frame(changed("mass", 7, None), "kind"), "frame: column 'mass', row 7 is None; it takes finite numbers"),
     (lambda _: growlib.task_from_frame(changed("age", 9, np.nan), "kind"), "frame: column 'age', row 9 is nan; it takes finite numbers"),
     (lambda _: growlib.task_from_frame(changed("age", 9, np.inf), "kind"), "frame: column 'age', row 9 is inf; it takes finite numbers"),
     (lambda _: growlib.task_from_frame(changed("kind", 3, None), "kind"), "frame: column 'kind', row 3 is nan; it takes finite numbers"),
-    (lambda _: growlib.task_from_frame(table().assign(day=pd.Timestamp("2026-01-01")), "kind"), "frame: column 'day', row 0 is Timestamp("),
+    (lambda _: growlib.task_from_frame(table().assign(day=pd.date_range("2026-01-01", periods=60)), "kind"), "column 'day', row 0 is Timestamp("),
     (lambda _: growlib.task_from_frame(table().assign(kind="low"), "kind"), "target is 'kind'; it takes a column that varies"),
     (lambda _: growlib.task_from_frame(table()[["kind"]], "kind"), "frame is ['kind']; it takes a column that varies beside the target"),
     (lambda _: growlib.task_from_frame(table(8).assign(kind=list("abcdefgh")), "kind"), "test is 0.2; it takes a fraction of the 8 rows"),
