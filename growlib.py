@@ -634,7 +634,8 @@ def initial_weights(seed: int, trials: Sequence[int], width: int | Sequence[int]
     return pack(size, [layer * (len(layer) - 1) ** growth.fan_in_power for layer in layers])
 
 
-def outputs(theta: torch.Tensor, x: torch.Tensor, growth: Growth, width: int | Sequence[int], count: int = 1) -> torch.Tensor:
+def outputs(theta: torch.Tensor, x: torch.Tensor, growth: Growth, width: int | Sequence[int], count: int = 1,
+            gates: torch.Tensor | None = None) -> torch.Tensor:
     """Return ŷ (count, points, T) of T networks, the definition that all else is tested against.
 
     ŷ(x) = c + Σ_m v_m gate_m(N) tanh(b_m + u_m N + w_m x), for m = 1 ... width. Every hidden layer has its own
@@ -652,12 +653,15 @@ def outputs(theta: torch.Tensor, x: torch.Tensor, growth: Growth, width: int | S
         Neurons of the hidden layer, or of each.
     count : int
         Numbers that leave the network.
+    gates : Tensor, optional
+        Of all hidden neurons, (neurons, T); by default those that belong to the size.
     """
     size, layers = unpack(theta, layer_shapes(width, len(x), count))
+    widths = [layer.shape[1] for layer in layers[:-1]]
+    gates = torch.cat([growth.acts(size, neurons) for neurons in widths]) if gates is None else gates
     signal = torch.cat([growth.feeds * size.expand(1, *x.shape[1:]), x])
-    for layer in layers[:-1]:
-        z = layer[0, :, None] + torch.einsum("iht,ipt->hpt", layer[1:], signal)
-        signal = growth.acts(size, layer.shape[1])[:, None] * torch.tanh(z)
+    for layer, gate in zip(layers, gates.split(widths), strict=False):
+        signal = gate[:, None] * torch.tanh(layer[0, :, None] + torch.einsum("iht,ipt->hpt", layer[1:], signal))
     return layers[-1][0, :, None] + torch.einsum("hot,hpt->opt", layers[-1][1:], signal)
 
 
@@ -703,7 +707,7 @@ def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
     out it compiles to a third of the time; for more layers autograd makes it.
     """
     if len(shapes) > 2:
-        return _by_autograd(theta, x, y, share, growth, shapes, loss)
+        return _by_autograd(theta, gate, slope, x, y, share, growth, shapes, loss)
     size, (hidden, output) = unpack(theta, shapes)
     b, u, w, c, v, fed = *hidden[:2], hidden[2:], output[0], output[1:], growth.feeds * size  # b, u: (A, T), w: (I, A, T), c: (O, T), v: (A, O, T)
     many, alone = len(x) > MANY_INPUTS, x.shape[-1] == 1
@@ -732,15 +736,15 @@ def _loss_slopes(y_hat, y, loss, share):
     return [(probability[o] - (y == o).to(y.dtype)) * share for o in range(len(y_hat))]
 
 
-def _by_autograd(theta, x, y, share, growth, shapes, loss):
-    """`_gradient` for any number of layers."""
-    widths = [neurons for _, neurons in shapes[:-1]]
+def _by_autograd(theta, gate, slope, x, y, share, growth, shapes, loss):
+    """`_gradient` for any number of layers; only the slopes of the gates are not autograd's, which are not exactly 0 where a gate is fully open."""
 
-    def total(theta):
-        y_hat = outputs(theta, x, growth, widths, shapes[-1][1])
+    def total(theta, gate):
+        y_hat = outputs(theta, x, growth, [neurons for _, neurons in shapes[:-1]], shapes[-1][1], gate)
         return (task_loss(y_hat[:, :, None], y[:, None], loss) * share).sum()  # (P, T) before the sum
 
-    return torch.func.grad(total)(theta)
+    by_theta, by_gate = torch.func.grad(total, argnums=(0, 1))(theta, gate)
+    return torch.cat([by_theta[:1] + (slope * by_gate).sum(0, keepdim=True), by_theta[1:]])
 
 
 def _move(theta, change, lost):

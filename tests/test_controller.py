@@ -240,3 +240,11 @@ def test_bad_input_is_one_sentence(call, sentence):
     with pytest.raises(ValueError) as error:
         call()
     assert sentence in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("reading", growlib.READINGS.values(), ids=growlib.READINGS)
+def test_an_open_gate_has_no_slope_in_deep_networks_either(reading):
+    arms = growlib.arms(growlib.ControllerMask, feeds=0.0, **reading)  # then nothing but rounding could move a grown network's size
+    growth, trials = growlib.together({name: arms[name] for name in ("grown", "static")}, 3)
+    grown, static = np.split(growlib.fit("bessel-sum", growth, trials=trials, epochs=100, width=[8, 8], optimizer="adam", lr=0.01).weights, 2, axis=1)
+    np.testing.assert_array_equal(grown, static)
