@@ -183,8 +183,8 @@ def test_many_inputs_take_the_same_gradient_as_few():
     theta = growlib.initial_weights(0, [0, 1], 6, growlib.AuxiliaryWeight(start=3.5), 10)
     x, y = (torch.tensor(a) for a in task.draw(0, [0, 1]))
     growth, shapes = growlib.AuxiliaryWeight(start=3.5), growlib.layer_shapes(6, 10)
-    ours = growlib._gradient(theta, growth.gate(theta[0], 6), growth.slope(theta[0], 6), x, y, 1 / 50, growth, shapes, "squared")
-    theirs = growlib._by_autograd(theta, x, y, 1 / 50, growth, shapes, "squared")
+    arguments = theta, growth.gate(theta[0], 6), growth.slope(theta[0], 6), x, y, 1 / 50, growth, shapes, "squared"
+    ours, theirs = growlib._gradient(*arguments), growlib._by_autograd(*arguments)
     torch.testing.assert_close(ours, theirs)
 
 
