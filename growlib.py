@@ -52,12 +52,13 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import seaborn as sns
 import torch
+import tqdm.auto
 from scipy import special, stats
 from torch.fx.experimental.proxy_tensor import make_fx
-from tqdm.auto import tqdm
 
 METHOD = 1  # raised by hand whenever stored results would come out differently
 ARMS = ("growing", "grown", "static")
@@ -311,15 +312,11 @@ def _spirals(points=32_768, classes=5):
     return _large("spirals", sample, _whole("points", points, 10 * classes) // classes * classes, loss="softmax", inputs=2, outputs=classes)
 
 
-def _square_wave(x):
-    return (np.sin(2 * np.pi * x) >= 0).astype(float)
-
-
 # the paper's regressions on few random points; further down its classification on few, then its large sets
 _FEW_POINTS = {"bessel-j0": _BESSEL_J0, "bessel-sum": _BESSEL_SUM, "cubic-1": _CUBIC, "cubic-2": -_CUBIC,
                "quadratic-1": _polynomial((-1, 0, 1), (1, 0, -1), (0, 0, -0.2)), "quadratic-2": _polynomial((-1, 0, 1), (1, 0, -0.5), (0.5, 1, 0))}
 TASKS: dict[str, Callable[..., Task]] = {name: functools.partial(_few, name, target) for name, target in _FEW_POINTS.items()} | {
-    "square-wave": functools.partial(_few, "square-wave", _square_wave, loss="logistic", points=50, test_points=10),
+    "square-wave": functools.partial(_few, "square-wave", lambda x: 1.0 * (np.sin(2 * np.pi * x) >= 0), loss="logistic", points=50, test_points=10),
     "bessel-grid": lambda points=32_768, noise=0.0, gap=0.0: _curve("bessel-grid", _BESSEL_SUM, points, noise or None, target=_BESSEL_SUM, gap=gap),
     "gaussian-mixture": lambda points=32_768, noise=0.1: _curve("gaussian-mixture", _bumps, points, noise),
     "spirals": _spirals,
@@ -1384,8 +1381,7 @@ _ONE_CELL = threading.Lock()  # a process computes one cell at a time
 CELL_SECONDS, CORE_FLOPS = 60, 8e9  # work in one piece of a study, by what a core does in a second, roughly
 KEPT_TRIALS, DRAWN_TRIALS, MAPPED_TRIALS = 200, 20, 3  # trials whose history, fit on a line, and classes on a plane a study keeps
 CHOSEN = ("start", "target", "coupling", "lr")  # kept in float64, so that they can be looked up
-COUNTS = ("trial", "width", "points", "test_points", "classes", "seed", "data_seed", "active_width", "epoch", "epochs",
-          "true_class", "predicted_class", "count")
+FRAMES = ("finals", "history", "curves")
 
 
 def arms(method: type[Growth] = AuxiliaryWeight, **choices) -> dict[str, Growth]:
@@ -1482,15 +1478,16 @@ def results(name: str, scale: str = "paper") -> SimpleNamespace:
     ValueError
         The name or the scale is unknown.
     """
-    settings = published(name, scale)
-    if scale == "quick":
-        began = time.perf_counter()
-        frames = _select(name, [_live(name, cell) for cell in _cells(settings, math.inf)])
+    settings, began = published(name, scale), time.perf_counter()
+    if scale == "paper":
+        study(name)
+        frames, how = {what: stored(name, what) for what in FRAMES}, f"from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes."
+    else:
+        with _progress(name) as report:
+            frames = _select(name, [_compute(cell, report) for cell in _cells(settings, math.inf)])
         frames = {what: frame if what == "curves" else with_sums(frame) for what, frame in frames.items()}
-        return SimpleNamespace(**frames, origin=f"{settings[0]['trials']} trials an arm, trained here in {time.perf_counter() - began:.0f} s.")
-    study(name)
-    origin = f"{in_thousands(settings[0]['trials'])} trials an arm from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes."
-    return SimpleNamespace(**{what: stored(name, what) for what in ("finals", "history", "curves")}, origin=origin)
+        how = f"trained here in {time.perf_counter() - began:.0f} s."
+    return SimpleNamespace(**frames, origin=f"{in_thousands(settings[0]['trials'])} trials an arm, {how}")
 
 
 def study(name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: int = 2, client=None) -> pd.DataFrame:
@@ -1529,7 +1526,7 @@ def study(name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: i
                  "core_minutes": round(sum(minutes for _, minutes in found), 1), "torch": torch.__version__.split("+")[0],
                  "cpu": torch.backends.cpu.get_cpu_capability(), "compiled": has_compiler()}
         for what, frame in frames.items():
-            _write_parquet(frame, _path(name, what), about)
+            _write_parquet([frame], _path(name, what), about)
     return with_sums(frames["finals"])
 
 
@@ -1551,7 +1548,7 @@ def stored(study: str, what: str = "finals") -> pd.DataFrame:
     FileNotFoundError
         `data/` does not hold the study.
     """
-    _choice("study", study, STUDIES), _choice("what", what, ("finals", "history", "curves"))
+    _choice("study", study, STUDIES), _choice("what", what, FRAMES)
     path = _path(study, what)
     if not path.exists():
         raise FileNotFoundError(f"study {study!r} is not in data/; `make paper` computes it")
@@ -1578,7 +1575,7 @@ def _described(settings):
 
 def is_stored(study: str) -> bool:
     """Return whether `data/` holds the whole study, with the settings and the method of this program; ValueError where it is unknown."""
-    there = all(_path(_choice("study", study, STUDIES), what).exists() for what in ("finals", "history", "curves"))
+    there = all(_path(_choice("study", study, STUDIES), what).exists() for what in FRAMES)
     about = about_stored(study) if there else {}
     return about.get("method") == METHOD and about["settings"] == [_described(s) for s in published(study)]
 
@@ -1617,13 +1614,12 @@ def _seconds(setting):
 
 
 def _compute(cell, report=None):
-    """Train one cell and return what is kept of it as one frame, its parts named in the column `what`."""
+    """Train one cell and return what is kept of it: the `FRAMES`."""
     what, kept = task(cell["task"], **cell.get("options", {})), cell.get("kept", KEPT_TRIALS)
     run = fit(what, progress=report, **{name: value for name, value in cell.items() if name not in ("task", "options", "kept")})
     curves = [_on_a_grid(run, kept)] + ([run.confusion().assign(kind="confusion")] if what.classes else [])
-    parts = {"finals": run.finals, "history": run.history[run.history["trial"] < kept],
-             "curves": pd.concat(curves).assign(epochs=run.finals["epochs"].max())}
-    return pd.concat([frame.assign(what=what) for what, frame in parts.items()], ignore_index=True)
+    last = run.finals["epochs"].max()
+    return dict(zip(FRAMES, (run.finals, run.history[run.history["trial"] < kept], pd.concat(curves).assign(epochs=last)), strict=True))
 
 
 def _on_a_grid(run, kept):
@@ -1636,37 +1632,20 @@ def _on_a_grid(run, kept):
     return run.networks.iloc[drawn].merge(grid, how="cross").assign(kind="prediction", prediction=found.ravel())
 
 
-def _live(label, cell, seen={}):  # noqa: B006
-    """`_compute`, once in a process: Figure 4 reads three targets off Figure 3's runs."""
-    key = _cell_path(cell)
-    if key not in seen:
-        with _progress(label) as report:
-            seen[key] = _compute(cell, report)
-    return seen[key]
-
-
-def _select(study, frames):
-    """The three frames of a study from the frames of its cells, in an order that does not depend on how it was cut."""
-    frame = pd.concat(frames, ignore_index=True)
-    if "kept_rows" in STUDIES.get(study, {}):
-        frame = frame.query(STUDIES[study]["kept_rows"])
-    frames = {what: _typed(part.drop(columns="what").dropna(axis=1, how="all")) for what, part in frame.groupby("what")}
-    for what, order in (("finals", ["epochs"]), ("history", ["epoch"]), ("curves", ["kind", "true_class", "predicted_class"])):
-        frames[what] = frames[what].sort_values([name for name in order if name in frames[what]], kind="stable", ignore_index=True)
+def _select(study, cells):
+    """The frames of a study from those of its cells, in an order that does not depend on how it was cut."""
+    frames = {what: pd.concat([cell[what] for cell in cells]).dropna(axis=1, how="all") for what in FRAMES}
+    frames |= {what: frames[what].query(kept) for what, kept in STUDIES.get(study, {}).get("kept_rows", {}).items()}
     if (frames["finals"]["dtype"] == "float32").all():  # then the size is what was trained, to the bit, and its loss follows from it
         frames = {what: frame.drop(columns="size_loss", errors="ignore") for what, frame in frames.items()}
+    for what, order in zip(FRAMES, (["epochs"], ["epoch"], ["kind", "true_class", "predicted_class"]), strict=True):
+        frames[what] = frames[what].sort_values([name for name in order if name in frames[what]], kind="stable", ignore_index=True)
     return frames
-
-
-def _typed(frame):
-    """The frame with counts and truth values as such again, where they have no gaps."""
-    kinds = {name: "int32" for name in COUNTS if name in frame} | ({"diverged": "bool"} if "diverged" in frame else {})
-    return frame.astype(kinds, errors="ignore")
 
 
 def _cell_path(cell):
     """Where the cache keeps a cell; the name changes with its settings and with the method."""
-    text = json.dumps([METHOD, _described(cell)], sort_keys=True)
+    text = json.dumps([METHOD, FRAMES, _described(cell)], sort_keys=True)
     return HOME / ".cache" / "cells" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.parquet"
 
 
@@ -1675,8 +1654,8 @@ def _work(cell, path):
     with _ONE_CELL:
         torch.set_num_threads(1)
         began = time.process_time()  # not the clock on the wall: a core may be shared, or the work suspended
-        frame = _compute(cell).drop(columns=["train_loss", "test_loss"])  # derived on loading
-        _write_parquet(frame, path, {"cell": path.stem, "core_minutes": (time.process_time() - began) / 60})
+        frames = [frame.assign(what=what) for what, frame in _compute(cell).items()]
+        _write_parquet(frames, path, {"cell": path.stem, "core_minutes": (time.process_time() - began) / 60})
 
 
 def _prepare_worker():
@@ -1719,7 +1698,7 @@ def _cached(path):
         table = pq.read_table(path, page_checksum_verification=True)
         about = json.loads((table.schema.metadata or {}).get(b"growlib", "{}"))
         _require(about.get("cell") == path.stem, "it", about, "what was written for this cell")
-        return table.to_pandas(), about["core_minutes"]
+        return {what: table.filter(pc.field("what") == what).drop_columns("what").to_pandas() for what in FRAMES}, about["core_minutes"]
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -1727,15 +1706,15 @@ def _cached(path):
         os.replace(path, path.with_suffix(".damaged"))
 
 
-def _write_parquet(frame, path, about):
-    """Write the frame with `about` in its metadata, in float32 and small integers, whole or not at all."""
-    fine = [name for name in frame.select_dtypes("float") if name not in CHOSEN]
-    kinds = dict.fromkeys(fine, "float32") | dict.fromkeys(frame.select_dtypes("integer"), "int32")
-    table = pa.Table.from_pandas(frame.astype(kinds), preserve_index=False)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"growlib": json.dumps(about).encode()})
+def _write_parquet(frames, path, about):
+    """Write the frames one below the other with `about` in the metadata, in float32 and small integers, whole or not at all."""
+    tables = [pa.Table.from_pandas(frame.drop(columns=["train_loss", "test_loss"], errors="ignore"), preserve_index=False) for frame in frames]
+    table, small = pa.concat_tables(tables, promote_options="default"), {pa.float64(): pa.float32(), pa.int64(): pa.int32()}
+    kinds = [each if each.name in CHOSEN else each.with_type(small.get(each.type, each.type)) for each in table.schema]
+    fine = [each.name for each in kinds if each.type == pa.float32()]
     with _replacing(path) as temporary, open(temporary, "wb") as file:
-        pq.write_table(table, file, compression="zstd", compression_level=9, write_page_checksum=True,
-                       use_byte_stream_split=fine, use_dictionary=[name for name in frame if name not in fine])
+        pq.write_table(table.cast(pa.schema(kinds, {b"growlib": json.dumps(about)})), file, compression="zstd", compression_level=9,
+                       write_page_checksum=True, use_byte_stream_split=fine, use_dictionary=[name for name in table.column_names if name not in fine])
         file.flush(), os.fsync(file.fileno())
 
 
@@ -1755,18 +1734,12 @@ def _replacing(path, name="path"):
 
 @contextlib.contextmanager
 def _progress(label):
-    """A function that takes the fraction done, 0 ... 1, while a bar tells what is left.
-
-    Headless, with GROWLIB_PROGRESS naming a file, the fraction and the seconds left are written there instead.
-    """
-    told, began = os.environ.get("GROWLIB_PROGRESS"), time.monotonic()
-    with tqdm(total=100, desc=label, leave=False, smoothing=0, disable=bool(told), bar_format="{desc} {bar} {n:.0f} % {remaining} left") as bar:
-        def report(share):
-            bar.update(100 * share - bar.n)
-            if told and share:
-                Path(told).write_text(f"{label} {share:.0%}, {(time.monotonic() - began) * (1 - share) / share:.0f} s left")
-
-        yield report
+    """A function that takes the fraction done, 0 ... 1, while a bar tells what is left: in the file that GROWLIB_PROGRESS names, if it does."""
+    told = os.environ.get("GROWLIB_PROGRESS")
+    with open(told, "w") if told else contextlib.nullcontext() as file:
+        new, look = (tqdm.tqdm, "{desc} {n:.0f} %, {remaining} left") if told else (tqdm.auto.tqdm, "{desc} {bar} {n:.0f} % {remaining} left")
+        with new(total=100, desc=label, leave=False, smoothing=0, file=file, bar_format=look) as bar:
+            yield lambda share: bar.update(100 * share - bar.n)
 
 
 # --------------------------------------------------------------------------------------- statistics
@@ -2012,10 +1985,8 @@ LABELS = {"coupling": "coupling λ", "lr": "learning rate η", "start": "start N
 
 # a control keeps its keys, which JupyterLab would take as its shortcuts, and is read aloud with its name
 KEYS = """document.addEventListener("focusin", ({target}) => {
-    const control = target.closest("[class*=growlib-]")
-    if (!control) return
-    target.dataset.lmSuppressShortcuts = ""
-    target.setAttribute("aria-label", control.querySelector(".widget-label").textContent)
+    const label = target.closest("[class*=growlib-]")?.querySelector(".widget-label").textContent
+    if (label) target.dataset.lmSuppressShortcuts = "", target.setAttribute("aria-label", label)
 })"""
 
 

@@ -74,14 +74,14 @@ def test_another_method_or_setting_is_another_cell(home, monkeypatch):
 
 def test_parquet_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "frame.parquet"
-    growlib._write_parquet(pd.DataFrame({"a": [1.0]}), path, {})
+    growlib._write_parquet([pd.DataFrame({"a": [1.0]})], path, {})
 
     def fails(*_, **__):
         raise OSError("disk full")
 
     monkeypatch.setattr(pq, "write_table", fails)
     with pytest.raises(ValueError, match=r"path is .*frame.parquet'; it takes a file that can be written \(disk full\)"):
-        growlib._write_parquet(pd.DataFrame({"a": [2.0]}), path, {})
+        growlib._write_parquet([pd.DataFrame({"a": [2.0]})], path, {})
     assert pd.read_parquet(path)["a"].tolist() == [1.0] and list(tmp_path.iterdir()) == [path]
 
 

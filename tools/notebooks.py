@@ -60,9 +60,12 @@ class Job:
         """Where growlib writes how far training is."""
         return self.folder / "progress.txt"
 
+    def training(self) -> str:
+        """How far it is, the last of the lines told."""
+        return self.told.read_text().strip().split("\r")[-1] if self.told.exists() else ""
+
     def line(self) -> str:
-        training = self.told.read_text() if self.told.exists() else ""
-        return f"{self.source.stem}: cell {self.cell}, {time.monotonic() - self.began:.0f} s" + (f" ({training})" if training else "")
+        return f"{self.source.stem}: cell {self.cell}, {time.monotonic() - self.began:.0f} s" + (f" ({self.training()})" if self.training() else "")
 
 
 def check_parameters(source: Path, parameters: dict) -> None:
@@ -119,7 +122,7 @@ def follow(job: Job) -> str:
                     job.cell = f"{at[1]} of {at[2]}"
                 else:
                     said += text + "\n"
-        now = (job.cell, job.told.read_text() if job.told.exists() else "")
+        now = (job.cell, job.training())
         if now != seen:
             seen, last, worked = now, time.monotonic(), computed(job)
         waited = time.monotonic() - last
