@@ -1354,8 +1354,10 @@ def _joined(linear_in, linear_out, optimizer):
         _require(isinstance(layer, torch.nn.Linear) and "weight" in layer._parameters, name, type(layer).__name__, "a plain Linear")
     fits = linear_in.out_features == linear_out.in_features and linear_in is not linear_out
     _require(fits, "linear_out", linear_out, f"another Linear that takes what linear_in gives, {linear_in}")
-    fine = optimizer is None or (isinstance(optimizer, torch.optim.Optimizer) and not isinstance(optimizer, torch.optim.LBFGS))
-    _require(fine, "optimizer", type(optimizer).__name__, "one of torch.optim but LBFGS, whose memory is no tensor of a layer")
+    held = {each for group in getattr(optimizer, "param_groups", ()) for each in group["params"]}
+    trains = isinstance(optimizer, torch.optim.Optimizer) and {linear_in.weight, linear_in.bias, linear_out.weight} - {None} <= held
+    fine = optimizer is None or (trains and not isinstance(optimizer, torch.optim.LBFGS))  # whose memory is no tensor of a layer
+    _require(fine, "optimizer", type(optimizer).__name__, "the one that trains these layers, of torch.optim but not LBFGS")
 
 
 def _resize(linear_in, linear_out, change, optimizer):
@@ -1365,8 +1367,6 @@ def _resize(linear_in, linear_out, change, optimizer):
         old = getattr(layer, name)
         if old is None:
             continue
-        held = not groups or any(each is old for group in groups for each in group["params"])
-        _require(held, "optimizer", type(optimizer).__name__, "the one that trains these layers")
         setattr(layer, name, new := torch.nn.Parameter(change(old.detach(), dim, 0), old.requires_grad))
         for group in groups:
             group["params"] = [new if each is old else each for each in group["params"]]
