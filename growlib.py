@@ -62,6 +62,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 METHOD = 1  # raised by hand whenever stored results would come out differently
 ARMS = ("growing", "grown", "static")
+LOSSES = ("squared", "logistic", "softmax")
 STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")  # each trial's independent random streams
 BLOCK = 256  # trials trained side by side, in large ensembles on each thread: what fits a core's cache
 MANY_POINTS = 1000  # from so many training points on, trials train one at a time,
@@ -77,15 +78,15 @@ TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
 def _require(fine, name, value, takes):
     """Return `value` if all is fine, or say what the argument `name` is and what it takes."""
     if not fine:
-        raise ValueError(f"{name} is {value!r}; it takes {takes}")
+        raise ValueError(f"{name} is {' '.join(repr(value).split())[:300]}; it takes {takes}")
     return value
 
 
-def _number(name, value, low=0.0, above=False):
-    """Return `value` as float64, a scalar or one value a trial, or say what is wrong with the argument `name`."""
+def _number(name, value, low=0.0, above=False, many=False):
+    """Return `value` as float64, a scalar or with `many` one value a trial, or say what is wrong with the argument `name`."""
     array = _floats(value)
-    fine = array.ndim < 2 and array.size and (np.isfinite(array) & ((array > low) if above else (array >= low))).all()
-    _require(fine, name, value, f"a finite number {'above' if above else 'of at least'} {low:g}, or one for each trial")
+    fine = array.ndim <= many and array.size and (np.isfinite(array) & ((array > low) if above else (array >= low))).all()
+    _require(fine, name, value, f"a finite number {'above' if above else 'of at least'} {low:g}{', or one for each trial' * many}")
     return array
 
 
@@ -105,6 +106,14 @@ def _whole(name, value, low=1):
 def _choice(name, value, choices):
     """Return `value` if it is one of `choices`, or say which ones the argument `name` takes."""
     return _require(isinstance(value, str) and value in choices, name, value, f"one of {', '.join(choices)}")
+
+
+def _frame(name, frame, *columns, axes=None):
+    """Say so if the argument `name` is no frame with rows, or lacks some of `columns`; or `axes`, to draw it on, is not a single one."""
+    _require(axes is None or isinstance(axes, mpl.axes.Axes), "axes", type(axes).__name__, "one Axes, such as axes[0, 0] of new_figure's")
+    _require(isinstance(frame, pd.DataFrame) and len(frame), name, type(frame).__name__, "a DataFrame with rows")
+    lacking = [str(column) for column in columns if column not in frame]
+    _require(not lacking, name, list(frame), f"a frame that also has the columns {', '.join(lacking)}")
 
 
 # -------------------------------------------------------------------------------------------- tasks
@@ -142,7 +151,7 @@ class Task:
     Raises
     ------
     ValueError
-        There are not both training and test points, or `gap` is no number of at least 0.
+        There are not both training and test points, or another field is not what it takes.
     """
 
     name: str
@@ -160,8 +169,8 @@ class Task:
     options: dict = field(default_factory=dict, compare=False)  # what `task` was given
 
     def __post_init__(self):
-        _whole("points", self.points, 2), _whole("test_points", self.test_points), _number("gap", self.gap)
-        _require(self.test_points < self.points, "test_points", self.test_points, f"less than points, which is {self.points}")
+        _whole("points", self.points, 2), _whole("test_points", self.test_points), _number("gap", self.gap), _whole("inputs", self.inputs)
+        _choice("loss", self.loss, LOSSES), _require(self.test_points < self.points, "test_points", self.test_points, f"less than {self.points}")
 
     @property
     def train_points(self) -> int:
@@ -190,8 +199,8 @@ class Task:
         ----------
         seed : int
             Picks, with a trial's number, its random numbers.
-        trials : sequence of int
-            Which trials, T of them.
+        trials : int or sequence of int
+            How many trials, T, or which.
         stream : str
             One of `STREAMS`: "data" for training and test points, another for points of their own.
         points : int, optional
@@ -202,9 +211,9 @@ class Task:
         Raises
         ------
         ValueError
-            `sample` gives other shapes, what is no finite number, or an unknown class; or more points lie in the gap than test.
+            An argument is none, `sample` gives other shapes, what is no finite number, or an unknown class; or more points lie in the gap than test.
         """
-        sets = [self.sample(random_stream(seed, k, stream), self.points if points is None else points) for k in trials]
+        sets = [self.sample(random_stream(seed, k, stream), self.points if points is None else _whole("points", points)) for k in _trials(trials)]
         if self.gap:
             sets = [(x[:, last], y[last]) for x, y in sets for last in [np.argsort(np.abs(x[0]) < self.gap, kind="stable")]]
         x, y = (np.stack(parts, axis=-1) for parts in zip(*sets, strict=True))
@@ -236,8 +245,13 @@ def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
         The trial's number, from 0.
     stream : str
         One of `STREAMS`.
+
+    Raises
+    ------
+    ValueError
+        An argument is not what it takes.
     """
-    return np.random.default_rng(np.random.SeedSequence([seed, int(trial), STREAMS.index(stream)]))
+    return np.random.default_rng([_whole("seed", seed, 0), _whole("trial", trial, 0), STREAMS.index(_choice("stream", stream, STREAMS))])
 
 
 def _bessel(x, orders, low, high, least, most):
@@ -386,7 +400,7 @@ def task_from_frame(frame: pd.DataFrame | str | os.PathLike, target, classes: bo
         classes = y.nunique() <= 20 if pd.api.types.is_integer_dtype(y) else not pd.api.types.is_float_dtype(y)
     kinds = pd.Categorical(y if classes else []).remove_unused_categories()
     y, labels = pd.Series(kinds.codes).where(kinds.codes >= 0) if classes else y, tuple(kinds.categories)
-    _require(y.nunique() > 1, "target", target, "a column that varies")
+    _require(y.nunique() > 1 and (not classes or y.value_counts().min() > 1), "target", target, "one that varies, every class in two rows or more")
     test_points = round(_number("test", test) * len(y))
     enough = len(y) - test_points >= max(2, len(labels)) and test_points
     _require(enough, "test", test, f"a fraction of the {len(y)} rows, enough of which train, one for each class or more, and test")
@@ -411,7 +425,8 @@ def _table(frame):
             frame = (pd.read_parquet if str(frame).endswith(".parquet") else pd.read_csv)(frame)
         except (OSError, TypeError, ValueError, MemoryError) as error:
             raise ValueError(f"frame is {str(frame)!r}; it takes a table, or a CSV or Parquet file of one ({' '.join(str(error).split())})") from None
-    _require(frame.size and frame.columns.is_unique, "frame", (*frame.shape, list(frame)[:12]), "rows, and columns with a name of their own each")
+    fine = len(frame) and len(set(frame)) == frame.shape[1] > 1
+    _require(fine, "frame", (*frame.shape, list(frame)[:12]), "rows, and two columns or more with a name of their own each, in a CSV between commas")
     return frame.reset_index(drop=True)
 
 
@@ -469,11 +484,12 @@ class Growth:
 
     def __post_init__(self):
         for name in ("start", "target", "coupling", "speed", "feeds", "start_noise"):
-            fine = _number(name, getattr(self, name)).max() <= self.most or name not in ("start", "target")
+            fine = _number(name, getattr(self, name), many=name in VARIED).max() <= self.most or name not in ("start", "target")
             _require(fine, name, getattr(self, name), f"at most {self.most:g}, where every neuron takes part")
         for name, choices in (("mask", self.masks), ("learns_from", ("size", "loss")), ("opens", ("neurons", "rate", "nothing"))):
             _choice(name, getattr(self, name), choices)
         _require(np.asarray(self.frozen).dtype == bool, "frozen", self.frozen, "True or False, or one for each trial")
+        _require(isinstance(self.forgets, bool), "forgets", self.forgets, "True or False")
 
     def values(self) -> dict:
         """Return its fields by name, those for controls only where they differ from their defaults."""
@@ -563,9 +579,10 @@ def together(growths: Iterable[Growth] | Mapping[str, Growth], trials: int) -> t
     """Return one growth with a value for each network, and the networks' trial numbers, as `fit` takes them.
 
     So several `growths`, such as the `arms`, of `trials` networks each train in one ensemble: the same to the bit as one after the other, and
-    faster. ValueError where the growths differ in more than start, target, coupling and frozen.
+    faster. ValueError where there is none, or the growths differ in more than start, target, coupling and frozen.
     """
-    growths = growths.values() if isinstance(growths, Mapping) else growths
+    growths = [*(growths.values() if isinstance(growths, Mapping) else growths if isinstance(growths, Iterable) else [growths])]
+    _require(growths and all(isinstance(each, Growth) for each in growths), "growths", growths, "one or more of them, such as arms() makes")
     (shared, networks), *others = _networks([{"growth": growth, "trials": trials} for growth in growths])
     _require(not others, "growths", [shared["growth"], *(each["growth"] for each, _ in others)], "those that differ in values only")
     return replace(shared["growth"], **{name: networks[name].to_numpy() for name in VARIED}), networks["trials"].tolist()
@@ -583,9 +600,14 @@ def layer_shapes(width: int | Sequence[int], inputs: int = 1, outputs: int = 1) 
         Neurons of the hidden layer, or of each.
     inputs, outputs : int
         Numbers that enter and leave the network.
+
+    Raises
+    ------
+    ValueError
+        One of them is no count.
     """
-    widths = [*np.atleast_1d(width).tolist(), outputs]
-    return [(1 + fan_in, neurons) for fan_in, neurons in zip([1 + inputs, *widths[:-1]], widths, strict=True)]
+    widths = [*_widths(width), _whole("outputs", outputs)]
+    return [(1 + fan_in, neurons) for fan_in, neurons in zip([1 + _whole("inputs", inputs), *widths[:-1]], widths, strict=True)]
 
 
 def unpack(theta: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, list[torch.Tensor]]:
@@ -673,8 +695,13 @@ def task_loss(y_hat: torch.Tensor, y: torch.Tensor, loss: str) -> torch.Tensor:
         What they should, (points, T); for a classification the class.
     loss : {"squared", "logistic", "softmax"}
         Which of them; see `Task`.
+
+    Raises
+    ------
+    ValueError
+        The loss is unknown.
     """
-    if loss == "squared":
+    if _choice("loss", loss, LOSSES) == "squared":
         return ((y_hat[0] - y) ** 2).mean(-2)
     if loss == "logistic":
         return (torch.nn.functional.softplus(y_hat[0]) - y * y_hat[0]).mean(-2)
@@ -903,9 +930,8 @@ class Run:
         the probability of class 1, or of every class where there are more than two. With one input x may be (points,).
         `epoch` is as in `theta`. ValueError where x does not fit the task or holds what is no finite number.
         """
-        if isinstance(x, pd.DataFrame):
-            lacking = [column for column in self.task.columns if column not in x]
-            _require(not lacking, "x", list(x), f"a frame that also has the columns {', '.join(map(str, lacking))}")
+        if isinstance(x, pd.DataFrame) and self.task.columns:
+            _frame("x", x, *self.task.columns)
             x = _finite(x[list(self.task.columns)]).T
         theta, inputs, points, (mean, sd) = self.theta(epoch), self.task.inputs, _floats(x), self._units()
         points = np.atleast_1d(points)[:, None] if inputs == 1 and points.ndim < 2 else np.atleast_2d(points)
@@ -983,15 +1009,18 @@ class Run:
 def load(path: str | os.PathLike, what: Task | None = None) -> Run:
     """Return the run that `Run.save` wrote to `path`; one of a function or table of your own takes that task again as `what`.
 
-    ValueError where `what` is needed and missing.
+    ValueError where `what` is needed and missing or another one, or the file cannot be read.
     """
-    with np.load(path, allow_pickle=False) as file:
+    try:
+        file = dict(np.load(path, allow_pickle=False))
         about = json.loads(str(file["about"]))
-        (name, options), (method, values) = about["task"], about["growth"]
-        frames = [pd.read_parquet(io.BytesIO(file[part].tobytes())) for part in ("finals", "history")]
-        snapshots = dict(zip(file["epochs"].tolist(), file["snapshots"], strict=True))
-        _require(what or name in TASKS, "what", what, f"the task {name!r}, which this file does not hold")
-        return Run(what or task(name, **options), METHODS[method](**values), about["settings"], *frames, file["weights"], snapshots)
+    except Exception as error:  # by what is in the file, of any class
+        raise ValueError(f"path is {str(path)!r}; it takes a file that Run.save wrote ({' '.join(str(error).split())})") from None
+    (name, options), (method, values) = about["task"], about["growth"]
+    frames = [pd.read_parquet(io.BytesIO(file[part].tobytes())) for part in ("finals", "history")]
+    snapshots = dict(zip(file["epochs"].tolist(), file["snapshots"], strict=True))
+    _require(name in TASKS if what is None else task(what).name == name, "what", what, f"the task {name!r}, which this file does not hold")
+    return Run(task(what or name, **({} if what else options)), METHODS[method](**values), about["settings"], *frames, file["weights"], snapshots)
 
 
 def _plain(value):
@@ -1012,7 +1041,8 @@ def _data(task, settings, where, stream="data", points=None):
 
 def _widths(width):
     """The hidden layers' widths as a list."""
-    return [_whole("width", w.item() if isinstance(w, np.generic) else w) for w in np.atleast_1d(np.array(width, dtype=object))]
+    widths = [_whole("width", w.item() if isinstance(w, np.generic) else w) for w in np.atleast_1d(np.array(width, dtype=object))]
+    return _require(widths, "width", widths, "a whole number, or one for each hidden layer")
 
 
 def _log_every(epochs):
@@ -1077,7 +1107,7 @@ def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, 
     what, growth = task(task_or_name), AuxiliaryWeight() if growth is None else growth
     _require(isinstance(growth, Growth), "growth", growth, "an AuxiliaryWeight or a ControllerMask")
     numbers, ends = _trials(trials), [_whole("epochs", e) for e in np.atleast_1d(np.array(epochs, dtype=object))]
-    _require(sorted(set(ends)) == ends, "epochs", epochs, "a whole number, or several in increasing order")
+    _require(ends and sorted(set(ends)) == ends, "epochs", epochs, "a whole number, or several in increasing order")
     log_every = _log_every(ends[-1]) if log_every is None else _whole("log_every", log_every)
     settings = {"trials": trials, "epochs": epochs, "lr": lr, "width": width,
                 "seed": _whole("seed", seed, 0), "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
@@ -1102,20 +1132,18 @@ def _check_against(numbers, growth, settings):
     """Hold the arguments of `fit` against each other and against the machine."""
     given = {f.name: getattr(growth, f.name) for f in fields(Growth)} | {"lr": settings["lr"]}
     widths = _widths(settings["width"])
-    _require(widths, "width", settings["width"], "a whole number, or one for each hidden layer")
-    _number("lr", settings["lr"], 0, above=True)
+    _number("lr", settings["lr"], 0, above=True, many=True)
     sets = numbers if settings["data_seed"] is None else np.atleast_1d(settings["data_seed"])
     given["data_seed"] = settings["data_seed"] = np.array([_whole("data_seed", k, 0) for k in sets.tolist()])
     for name, value in given.items():
-        if np.size(value) not in (1, len(numbers)):
-            raise ValueError(f"{name} has {np.size(value)} values; it takes one, or one for each of the {len(numbers)} trials")
+        _require(np.size(value) in (1, len(numbers)), name, value, f"one value, or one for each of the {len(numbers)} trials")
     for name in ("start", "target"):
         _require(np.max(given[name]) <= min(widths), "width", settings["width"], f"at least the {name}, which is {np.max(given[name]):g}")
     prunable = settings["prune_at"] < np.max(settings["epochs"]) and (len(widths) == 1 and growth.mask in ("staircase", "neuron"))
     _require(not settings["prune_at"] or prunable, "prune_at", settings["prune_at"],
              "an epoch before the last, with one hidden layer whose neurons open one after the other")
     try:
-        torch.empty(0, device=settings["device"])
+        torch.zeros(1, device=settings["device"]).item()
     except (RuntimeError, AssertionError, TypeError):
         raise ValueError(f"device is {settings['device']!r}; it takes a device that torch has here, such as cpu") from None
 
@@ -1385,8 +1413,11 @@ FRAMES = ("finals", "history", "curves")
 
 
 def arms(method: type[Growth] = AuxiliaryWeight, **choices) -> dict[str, Growth]:
-    """Return the three arms of a method by name, each with all of `choices`; an arm differs from its neighbour in one argument."""
-    growing = method(**choices)
+    """Return the three arms of a method by name, each with all of `choices`; an arm differs from its neighbour in one argument.
+
+    ValueError where the method is none, or a choice is not what it takes.
+    """
+    growing = (method if inspect.isclass(method) else METHODS[_choice("method", method, METHODS)])(**choices)
     grown = replace(growing, start=growing.target)
     return {"growing": growing, "grown": grown, "static": replace(grown, frozen=True)}
 
@@ -1398,8 +1429,8 @@ STUDIES = tomllib.loads(_TABLE.read_text()) if _TABLE.exists() else {}
 
 def _settings(grid):
     """The settings of a grid, arguments of `fit` each: a list is crossed with the others."""
-    parts = [grid] if isinstance(grid, Mapping) else grid
-    fine = parts and not isinstance(parts, str) and all(isinstance(part, Mapping) and "task" in part for part in parts)
+    parts = grid if isinstance(grid, list | tuple) else [grid]
+    fine = parts and all(isinstance(part, Mapping) and "task" in part and isinstance(part.get("controls", {}), Mapping) for part in parts)
     _require(fine, "grid", grid, "a mapping that names a task and other arguments of fit, or several")
     settings = [_setting(dict(zip(part, values, strict=True))) for part in itertools.chain(*map(_controlled, parts))
                 for values in itertools.product(*(value if isinstance(value, list) else [value] for value in part.values()))]
@@ -1551,7 +1582,7 @@ def stored(study: str, what: str = "finals") -> pd.DataFrame:
     _choice("study", study, STUDIES), _choice("what", what, FRAMES)
     path = _path(study, what)
     if not path.exists():
-        raise FileNotFoundError(f"study {study!r} is not in data/; `make paper` computes it")
+        raise FileNotFoundError(f"study {study!r} is not in {path.parent}; `make paper` computes it")
     frame = pq.read_table(path).to_pandas().drop(columns="gate" if what == "finals" else [], errors="ignore")
     return frame if what == "curves" else with_sums(frame)
 
@@ -1615,7 +1646,7 @@ def _seconds(setting):
 
 def _compute(cell, report=None):
     """Train one cell and return what is kept of it: the `FRAMES`."""
-    what, kept = task(cell["task"], **cell.get("options", {})), cell.get("kept", KEPT_TRIALS)
+    what, kept = task(cell["task"], **cell.get("options", {})), _whole("kept", cell.get("kept", KEPT_TRIALS))
     run = fit(what, progress=report, **{name: value for name, value in cell.items() if name not in ("task", "options", "kept")})
     curves = [_on_a_grid(run, kept)] + ([run.confusion().assign(kind="confusion")] if what.classes else [])
     last = run.finals["epochs"].max()
@@ -1784,18 +1815,20 @@ def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown
     ValueError
         The frame has no such arm or column, a measure is unknown, or `by` leaves several networks with the same trial and arm.
     """
-    _choice("value", value, frame.columns), _choice("against", against, frame["arm"].unique()), _choice("arm", arm, frame["arm"].unique())
+    by = [by] if isinstance(by, str) else [*by]
+    _frame("frame", frame, "arm", "trial", "diverged", *by), _choice("value", value, frame.select_dtypes("number").columns)
+    _choice("arm", arm, frame["arm"].unique()), _choice("against", against, [each for each in frame["arm"].unique() if each != arm])
     fine = frame[frame["arm"].isin((arm, against))].assign(**{value: lambda both: both[value].where(~both["diverged"], np.inf)})
     told = not fine.duplicated([*by, "arm", "trial"]).any()
-    _require(told, "by", by, "all columns that tell the settings of the frame apart, such as epochs or lr, or a frame of one setting")
+    _require(by and told, "by", by, "all columns that tell the settings of the frame apart, such as epochs or lr, or a frame of one setting")
     wide, rows = fine.pivot(index=[*by, "trial"], columns="arm", values=value).dropna(), []
-    for group, part in wide.groupby(list(by)):
+    for group, part in wide.groupby(by):
         a, b = part[arm].to_numpy(), part[against].to_numpy()
         both = np.isfinite(a) & np.isfinite(b)
         about = dict(zip(by, group, strict=True)) | {"against": against, "value": value, "pairs": len(a), "lost": int((~both).sum())}
         for measure in [_choice("measures", name, (*MEASURES, "ratio of interquartile means")) for name in measures]:
             sample = (a[both], b[both]) if measure == "ratio of means" else (a, b)
-            rows.append(about | {"measure": measure} | _interval(sample, measure, resamples, seed, permutations))
+            rows.append(about | {"measure": measure} | _interval(sample, measure, resamples, seed, _whole("permutations", permutations, 0)))
     return pd.DataFrame(rows)
 
 
@@ -1808,7 +1841,11 @@ def _measured(a, b, measure, axis=-1):
 
 
 def holm(p: Sequence[float]) -> np.ndarray:
-    """Return the p-values (tests,) corrected for their number by Holm's step-down method: each bounds the chance of any false find."""
+    """Return the p-values (tests,) corrected for their number by Holm's step-down method: each bounds the chance of any false find.
+
+    ValueError where p holds what is no number from 0 to 1.
+    """
+    _require(np.ndim(p) == 1 and ((_floats(p) >= 0) & (_floats(p) <= 1)).all(), "p", p, "a sequence of numbers from 0 to 1")
     return np.minimum(np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1)), 1)[stats.rankdata(p, "ordinal") - 1]
 
 
@@ -1818,9 +1855,9 @@ def _interval(sample, measure, resamples, seed, permutations):
     Resampled in batches of at most two million values, so that memory stays flat.
     """
     statistic = functools.partial(_measured, measure=measure)
-    how = {"vectorized": True, "batch": max(1, 2_000_000 // len(sample[0])), "rng": np.random.default_rng(seed)}
+    how = {"vectorized": True, "batch": max(1, 2_000_000 // len(sample[0])), "rng": np.random.default_rng(_whole("seed", seed, 0))}
     with warnings.catch_warnings(action="ignore", category=stats.DegenerateDataWarning), np.errstate(all="ignore"):
-        drawn = stats.bootstrap(sample, statistic, paired=True, n_resamples=resamples, method="BCa", **how)
+        drawn = stats.bootstrap(sample, statistic, paired=True, n_resamples=_whole("resamples", resamples), method="BCa", **how)
         test = stats.permutation_test(sample, statistic, permutation_type="samples", n_resamples=permutations, **how) if permutations else None
     low, high = limits if np.isfinite(limits := drawn.confidence_interval).all() else np.quantile(drawn.bootstrap_distribution, [0.025, 0.975])
     if measure == "probability" and len(sample[0]) in (wins := (sample[0] < sample[1]).sum(), (sample[0] > sample[1]).sum()):  # all pairs agree
@@ -1841,9 +1878,14 @@ def over_trials(statistic: Callable[[np.ndarray], Mapping], trials: int, resampl
         How many there are.
     resamples, seed : int
         Bootstrap samples, and what picks them.
+
+    Raises
+    ------
+    ValueError
+        A count or the seed is none.
     """
-    generator = np.random.default_rng(seed)
-    drawn = pd.DataFrame([statistic(generator.integers(0, trials, trials)) for _ in range(resamples)])
+    generator = np.random.default_rng(_whole("seed", seed, 0))
+    drawn = pd.DataFrame([statistic(generator.integers(0, _whole("trials", trials), trials)) for _ in range(_whole("resamples", resamples))])
     return pd.DataFrame({"estimate": pd.Series(statistic(np.arange(trials))), "low": drawn.quantile(0.025), "high": drawn.quantile(0.975)})
 
 
@@ -1853,15 +1895,15 @@ def in_words(row: pd.Series | dict) -> str:
 
 
 def in_thousands(count: int) -> str:
-    """Return a count as text with its thousands set apart, such as "10 000"."""
-    return f"{count:,}".replace(",", " ")
+    """Return a count as text with its thousands set apart, such as "10 000"; ValueError where it is none."""
+    return f"{_whole('count', count, 0):,}".replace(",", " ")
 
 
 def as_table(compared: pd.DataFrame) -> pd.DataFrame:
     """Return what `compare` gave, `compared`, to be read: a row a comparison, a column a measure with its interval, pairs, lost."""
     index = [name for name in compared if name not in ("measure", "estimate", "low", "high")]
     text = compared.assign(text=[in_words(row) for _, row in compared.iterrows()])
-    return text.pivot(index=index, columns="measure", values="text")[list(MEASURES)].reset_index().rename_axis(columns=None)
+    return text.pivot(index=index, columns="measure", values="text").filter(MEASURES).reset_index().rename_axis(columns=None)
 
 
 # ------------------------------------------------------------------------------------------ figures
@@ -1915,10 +1957,10 @@ def save_figure(figure: mpl.figure.Figure, name: str, scale: str = "quick", fold
     Raises
     ------
     ValueError
-        The scale is unknown, or the folder cannot be written.
+        The scale is unknown, the figure is none, or the folder cannot be written.
     """
-    _choice("scale", scale, ("quick", "paper"))
-    into = Path(folder) if folder else HOME / "figures" / ("quick" if scale == "quick" else "")
+    _choice("scale", scale, ("quick", "paper")), _require(isinstance(figure, mpl.figure.Figure), "figure", figure, "what new_figure gave first")
+    into = Path(str(folder)) if folder else HOME / "figures" / ("quick" if scale == "quick" else "")
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         with _replacing(into / f"{name}.{kind}", "folder") as temporary, mpl.rc_context({"svg.hashsalt": "growlib"}):
             figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
@@ -1935,7 +1977,13 @@ def plot_histories(history: pd.DataFrame, axes: mpl.axes.Axes, y: str = "test_lo
         Where to draw.
     y : str
         The column, dimensionless.
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column, or `axes` is not one Axes.
     """
+    _frame("history", history, "arm", "epoch", "trial", axes=axes), _choice("y", y, history.select_dtypes("number").columns)
     for arm, part in history.groupby("arm"):
         wide = part.pivot(index="epoch", columns="trial", values=y)
         axes.fill_between(wide.index, *wide.quantile([0.25, 0.75], axis=1).to_numpy(), color=COLOURS[arm], alpha=0.15, lw=0)
@@ -1960,8 +2008,14 @@ def plot_mirrored(finals: pd.DataFrame, axes: mpl.axes.Axes, value: str = "test_
         The column, dimensionless.
     below : str
         The arm below, "grown" or "static".
+
+    Raises
+    ------
+    ValueError
+        The frame lacks a column or an arm, or `axes` is not one Axes.
     """
-    fine = finals[finals["arm"].isin(("growing", below)) & ~finals["diverged"]]
+    _frame("finals", finals, "arm", "diverged", axes=axes), _choice("value", value, finals.select_dtypes("number").columns)
+    fine = finals[finals["arm"].isin(("growing", _choice("below", below, finals["arm"].unique()))) & ~finals["diverged"]]
     bins = np.geomspace(fine[value].min(), fine[value].max(), 61 if len(fine) > 2000 else 25)
     for arm, sign in (("growing", 1), (below, -1)):
         values = fine.loc[fine["arm"] == arm, value]
@@ -1995,7 +2049,7 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
 
     A pair (low, high) of numbers gives a slider in between, logarithmic where low and high differ a hundredfold;
     a list gives a menu. Only the last of quick changes is drawn. A ValueError is shown as its sentence. By keyboard: Tab
-    reaches a control, arrows move a slider, Space opens a menu.
+    reaches a control, arrows move a slider, Space opens a menu. ValueError where a name in `sliders` is no argument of `draw`.
     """
     import ipywidgets
     from IPython.display import Image, Javascript, display
@@ -2019,7 +2073,7 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
         waiting[:] = [asyncio.get_running_loop().call_later(0.1, redraw)]  # by then all further changes are read
 
     for name, choice in sliders.items():
-        default = inspect.signature(draw).parameters[name].default
+        default = inspect.signature(draw).parameters[_choice("the name of a slider", name, inspect.signature(draw).parameters)].default
         if isinstance(choice, tuple) and 0 < 100 * choice[0] <= choice[1]:
             low, high = (math.log10(default) + round(20 * math.log10(end / default)) / 20 for end in choice)  # the default is on a step
             choice = ipywidgets.FloatLogSlider(value=default, min=low, max=high, step=0.05, readout_format=".3g")

@@ -15,7 +15,7 @@ import growlib
 # All of numpydoc's checks but five that want a section in every docstring: one line may be enough. An undocumented parameter, PR01,
 # counts where there is a Parameters section; the tests below say where one must be.
 CHECKS = {*ERROR_MSGS} - {"ES01", "SA01", "EX01", "RT01", "YD01"}
-CHECKERS = {"_require", "_choice", "_whole", "_number"}  # they raise ValueError
+CHECKERS = {"_require", "_choice", "_whole", "_number", "_frame"}  # they raise ValueError
 SIZE = r"\w+(?: \+ \w+)?"
 SHAPE = re.compile(rf"\({SIZE},(?: {SIZE},?)*\)|any shape")  # (T,), (1 + inputs, neurons, T)
 
