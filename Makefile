@@ -46,6 +46,7 @@ clean:  ## removes what the commands above made and git does not keep
 	rm -rf .venv .cache figures/quick .pytest_cache .ruff_cache *.egg-info __pycache__ */__pycache__ */*/__pycache__
 
 .venv/ready: requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "PYTHON is '$(PYTHON)'; it takes a Python of 3.11 or newer, by its name or path"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "python3 is %d.%d; this collection takes 3.11 or newer (PYTHON=... names another)" % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -r requirements.txt

@@ -60,10 +60,17 @@ def draw(x=5):
 growlib.explore(draw, x=(0, 20))"""
 
 
+def without_browser():
+    """What happens to the tests without a browser: they skip, and fail where GROWLIB_BROWSER says `required`."""
+    asked = os.environ.get("GROWLIB_BROWSER", "")
+    assert asked in ("", "required"), f"GROWLIB_BROWSER is {asked!r}; it takes required, or nothing"
+    return pytest.fail if asked else pytest.skip
+
+
 @pytest.fixture(scope="module")
 def chromium():
-    """A headless Chromium; without one the tests skip, and fail where GROWLIB_BROWSER says `required`."""
-    missing = pytest.fail if os.environ.get("GROWLIB_BROWSER") == "required" else pytest.skip
+    """A headless Chromium; without one the tests skip, or fail."""
+    missing = without_browser()
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not program:
         missing("There is no Chromium on PATH: `apt-get install chromium` brings one, or CHROMIUM names one.")

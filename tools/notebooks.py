@@ -33,6 +33,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 PROMISE = re.compile(r"\"(\d\d_\w+(?:\.gif)?)\"")  # figures are named after their notebook's number; an animation says that it is one
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|usr|opt)/[\w.\-]+")
+TEXTS, FROM_ZERO = {"scale", "folder"}, {"seed", "trial"}  # the parameters that are no counts, which begin at 1
 IDLE_SECONDS, BUSY_SECONDS = 75, 1200  # without a new cell or training progress, while nothing or something is computed; then it is started again
 
 
@@ -69,7 +70,7 @@ class Job:
 
 
 def check_parameters(source: Path, parameters: dict) -> None:
-    """Fail on a name that the notebook's parameters cell does not hold."""
+    """Fail, before a kernel starts, on a name that the notebook's parameters cell does not hold, or a number that is none, given or in the cell."""
     from papermill import inspect_notebook
 
     try:
@@ -79,6 +80,12 @@ def check_parameters(source: Path, parameters: dict) -> None:
     for name in parameters:
         if name not in known:
             raise Failed(f"{source.stem} has no parameter {name!r}; it takes {', '.join(known)}")
+    for name in known.keys() - TEXTS:
+        value, first = str(parameters.get(name, known[name]["default"])), 0 if name in FROM_ZERO else 1
+        last = re.search(r"0 \.\.\. (\d+)", known[name]["help"])
+        if not re.fullmatch(r"\d[\d_]*", value) or int(value) < first or (last and int(value) > int(last[1])):
+            takes = f"a whole number of {last[0]}" if last else f"a whole number of at least {first}"
+            raise Failed(f"{source.stem}: {name} is {value}; it takes {takes}")
 
 
 def run(job: Job, parameters: dict, threads: int) -> dict:
@@ -255,7 +262,10 @@ def one(job: Job, parameters: dict, scale: str, commit: bool, threads: int) -> s
     check_parameters(job.source, given)
     job.began = time.monotonic()
     book = run(job, given, threads)
-    names = finish(job, book, scale, commit)
+    try:
+        names = finish(job, book, scale, commit)
+    except OSError as error:
+        raise Failed(f"{job.source.stem}: what it made cannot be written ({error})") from None
     return f"{job.source.stem}: done in {time.monotonic() - job.began:.0f} s, {', '.join(names) or 'no figures'}"
 
 
@@ -291,9 +301,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--scale", choices=("quick", "paper"), default="quick")
     parser.add_argument("--only", nargs="*", default=[], help="numbers or names, such as 02 (default: every notebook)")
-    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter of the notebooks")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a count or seed of the notebooks")
     parser.add_argument("--commit", action="store_true", help="put the normalised notebooks into notebooks/")
     chosen = parser.parse_args(arguments)
+    for name in TEXTS & dict(chosen.p).keys():
+        parser.error(f"-p {name} is {dict(chosen.p)[name]}; it takes another parameter, since --scale says the scale and with it the folder")
     chosen.only = [name.zfill(2) for name in chosen.only]
     every = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     sources = [path for path in every if not chosen.only or path.stem.startswith(tuple(chosen.only))]
@@ -310,7 +322,11 @@ def main(arguments: list[str] | None = None) -> int:
         jobs = [Job(source, Path(temporary) / source.stem) for source in sources]
         try:
             if chosen.scale == "paper" and not chosen.only:
-                studies(say)
+                try:
+                    studies(say)
+                except (ValueError, OSError, RuntimeError) as error:
+                    say(str(error))
+                    return 1
             futures = []
             for job in jobs:
                 job.folder.mkdir()

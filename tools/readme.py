@@ -407,13 +407,16 @@ def readme(compared: pd.DataFrame) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--compare", action="store_true", help="compute data/results.csv anew first (minutes)")
-    if parser.parse_args().compare or not RESULTS.exists():
-        compare().to_csv(RESULTS, index=False, float_format="%.6g")
-    compared = results()
-    for name in ANSWERS:
-        path = ROOT / "notebooks" / f"{name}.ipynb"
-        path.write_text(answered(path, compared))
-    (ROOT / "README.md").write_text(readme(compared))
+    try:
+        if parser.parse_args().compare or not RESULTS.exists():
+            compare().to_csv(RESULTS, index=False, float_format="%.6g")
+        compared = results()
+        for name in ANSWERS:
+            path = ROOT / "notebooks" / f"{name}.ipynb"
+            path.write_text(answered(path, compared))
+        (ROOT / "README.md").write_text(readme(compared))
+    except (ValueError, OSError) as error:  # such as a study that data/ lacks
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

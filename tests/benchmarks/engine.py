@@ -8,6 +8,7 @@ The engine's overhead is what a cell takes beyond the training in it: the store,
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -54,6 +55,9 @@ def study(workers: int) -> tuple[float, ...]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--write", action="store_true", help="put what is found into the README")
+    write = parser.parse_args().write
     began = time.perf_counter()
     found = {workers: [] for workers in (1, 2)}
     for _ in range(ROUNDS):
@@ -68,7 +72,7 @@ def main() -> None:
     print(sentence)
     print(f"beyond the training, the study: {wall - training:.1f} s, most of it the start of a worker, once")
     print(f"({time.perf_counter() - began:.0f} s)")
-    if "--write" in sys.argv:
+    if write:
         sys.path.insert(0, str(ROOT / "tools"))
         from readme import between
 

@@ -8,6 +8,7 @@ A trial-step is one epoch of one network. The wall is what torch.tanh alone take
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import platform
@@ -184,6 +185,9 @@ def measure() -> list[tuple[str, str]]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--write", action="store_true", help="put what is found into the README")
+    write = parser.parse_args().write
     rows = measure()
     kernel = "compiled (TorchInductor, C++)" if growlib.has_compiler() else "eager"
     versions = f"torch {torch.__version__.split('+')[0]}, Python {platform.python_version()}"
@@ -191,7 +195,7 @@ def main() -> None:
     table = "\n".join([f"Kernel: {kernel}; {place}; H = 9, 32 points, {TRIALS} trials, N∞ = 5.", "", "| measured | |", "|---|---|",
                        *(f"| {what} | {value} |" for what, value in rows)])
     print(table)
-    if "--write" in sys.argv:
+    if write:
         sys.path.insert(0, str(ROOT / "tools"))
         from readme import between
 
