@@ -215,33 +215,6 @@ def test_a_run_on_a_large_set_is_saved_and_loaded(tmp_path):
     assert again.growth == run.growth and again.finals["noise"].unique().tolist() == [0.5]
 
 
-def mine(sample):
-    return growlib.fit(growlib.Task("mine", sample, loss="softmax", inputs=2, outputs=3), growlib.ControllerMask(), trials=1, epochs=1)
-
-
-@pytest.mark.parametrize("call, sentence", [
-    (lambda: growlib.ControllerMask(mask="layer"), "mask is 'layer'; it takes one of shared, neuron"),
-    (lambda: growlib.ControllerMask(learns_from="task"), "learns_from is 'task'; it takes one of size, loss"),
-    (lambda: growlib.ControllerMask(start_noise=-1), "start_noise is -1"),
-    (lambda: growlib.task("spirals", classes=1), "classes is 1; it takes a whole number of at least 2"),
-    (lambda: growlib.task("gaussian-mixture", noise=-0.1), "noise is -0.1; it takes a finite number of at least 0"),
-    (lambda: growlib.task("bessel-grid", classes=3), "option of task bessel-grid is 'classes'; it takes one of points, noise, gap"),
-    (lambda: small(width=[]), "width is []; it takes a whole number, or one for each hidden layer"),
-    (lambda: small(width=[10, 0]), "width is 0"),
-    (lambda: small(growth=growlib.ControllerMask(start=2.0)), "start is 2.0; it takes at most 1, where"),
-    (lambda: small("spirals").predict([0.1, float("nan")]), "x is [0.1, nan]; it takes finite numbers, (points, 2)"),
-    (lambda: small("spirals").predict([[0.1, 0.2, 0.3]]), "x is [[0.1, 0.2, 0.3]]; it takes finite numbers, (points, 2)"),
-    (lambda: mine(lambda g, n: (g.uniform(size=(2, n)), np.arange(n) % 4.0)), "sample's y is [0.0, 1.0, 2.0, 3.0]; it takes 0 ... 2"),
-    (lambda: mine(lambda g, n: (g.uniform(size=(3, n)), np.zeros(n))), "sample's x is 'of shape (3, 40)'; it takes finite numbers, (2, 40)"),
-    (lambda: mine(lambda g, n: (np.full((2, n), np.nan), np.zeros(n))), "sample's x is 'of shape (2, 40)'; it takes finite numbers"),
-    (lambda: growlib.together([growlib.ControllerMask(), growlib.ControllerMask(mask="neuron")], 3), "growths is [ControllerMask("),
-])
-def test_bad_input_is_one_sentence(call, sentence):
-    with pytest.raises(ValueError) as error:
-        call()
-    assert sentence in str(error.value) and "\n" not in str(error.value)
-
-
 @pytest.mark.parametrize("reading", growlib.READINGS.values(), ids=growlib.READINGS)
 def test_an_open_gate_has_no_slope_in_deep_networks_either(reading):
     arms = growlib.arms(growlib.ControllerMask, feeds=0.0, **reading)  # then nothing but rounding could move a grown network's size

@@ -208,22 +208,6 @@ def test_the_readmes_cluster_lines_make_a_job_script():
         assert word in script and "distributed.cli.dask_worker" in script
 
 
-@pytest.mark.parametrize(("grid", "sentence"), [
-    ({"task": "cubic-9"}, "task is 'cubic-9'"),
-    ({"task": "cubic-1", "sped": 3}, "grid is 'sped'; it takes one of"),
-    ({"trials": 3}, "grid is {'trials': 3}; it takes a mapping that names a task"),
-    ([], "grid is []; it takes"),
-    ({"task": "cubic-1", "coupling": []}, "grid is"),
-    ({"task": "cubic-1", "coupling": -1}, "coupling is -1"),
-    ({"task": growlib.task("cubic-1")}, "task is Task(name='cubic-1'"),
-    ("figure-2", "grid is 'figure-2'"),
-])
-def test_a_grid_that_is_wrong_is_said_before_anything_is_computed(here, grid, sentence):
-    with pytest.raises(ValueError) as caught:
-        growlib.study("sweep", grid)
-    assert sentence in str(caught.value) and not here.submitted
-
-
 def test_cells_tell_what_they_are(home, here):
     growlib.study("sweep", GRID)
     for path in (home / ".cache/cells").glob("*.parquet"):

@@ -158,13 +158,6 @@ def test_driver_ends_a_notebook_that_hangs(driver, monkeypatch, text, limit):
     assert status == 1 and re.search(r"99_test: cell \d of 3 made no progress for \d+ s, three times over", said)
 
 
-def test_driver_refuses_unknown_parameters_and_notebooks(driver):
-    status, said = driver([PARAMETERS], "-p", "sclae", "paper")
-    assert status == 1 and "99_test has no parameter 'sclae'; it takes scale, folder" in said
-    status, said = driver([PARAMETERS], "--only", "98")
-    assert status == 2 and "NB is '98'; it takes one of 99_test" in said
-
-
 def test_normalised_notebooks_are_the_same_twice(driver):
     cells = [PARAMETERS, nbformat.v4.new_code_cell("import growlib\nfigure, _ = growlib.new_figure()\nfigure"), nbformat.v4.new_code_cell("{'a': 1}")]
     texts = []

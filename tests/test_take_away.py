@@ -170,30 +170,3 @@ def test_frozen_layers_stay_frozen():
     net[0].weight.requires_grad_(False)
     growlib.grow(net[0], net[3], 1)
     assert not net[0].weight.requires_grad and net[3].weight.requires_grad
-
-
-@pytest.mark.parametrize("call, sentence", [
-    (lambda net: growlib.grow(net[0], net[3], 0), "n is 0; it takes a whole number of at least 1"),
-    (lambda net: growlib.grow(net[0], net[5], 1), "linear_out is Linear(in_features=5"),
-    (lambda net: growlib.grow(net[1], net[3], 1), "linear_in is 'ReLU'; it takes a plain Linear"),
-    (lambda net: growlib.grow(net[0], net[1], 1), "linear_out is 'ReLU'; it takes a plain Linear"),
-    (lambda net: growlib.grow(net[0], net[3], 1, torch.optim.SGD(model().parameters(), lr=0.1)), "it takes the one that trains these layers"),
-    (lambda net: growlib.grow(net[0], net[3], 2, torch.optim.SGD(net[0].parameters(), lr=0.1)), "it takes the one that trains these layers"),
-    (lambda net: growlib.grow(net[0], net[3], 1, net), "optimizer is 'Sequential'; it takes the one that trains these"),
-    (lambda net: growlib.grow(net[0], net[3], 1, torch.optim.LBFGS(net.parameters())), "optimizer is 'LBFGS'; it takes the one that trains these"),
-    (lambda _: growlib.grow(torch.nn.utils.parametrizations.weight_norm(model()[0]), model()[3], 1), "it takes a plain Linear"),
-    (lambda _: (layer := torch.nn.Linear(3, 3)) and growlib.grow(layer, layer, 1), "it takes another Linear"),
-    (lambda net: growlib.shrink(net[0], net[3], 8), "n is 8; it takes some, not all, of the neurons 0 ... 7"),
-    (lambda net: growlib.shrink(net[0], net[3], [8]), "n is [8]; it takes some"),
-    (lambda net: growlib.shrink(net[0], net[3], 1.5), "n is 1.5; it takes a whole number"),
-    (lambda net: growlib.shrink(net[0], net[5], 1), "linear_out is Linear(in_features=5"),
-    (lambda net: growlib.fit("cubic-1", trials=2, epochs=1, compiled=False).dense(2), "network is 2; it takes less than 2"),
-])
-def test_bad_input_is_one_sentence(call, sentence):
-    net = model()
-    before = copy.deepcopy(net.state_dict())
-    with pytest.raises(ValueError) as error:
-        call(net)
-    assert sentence in str(error.value)
-    for name, value in net.state_dict().items():  # and nothing is lost
-        assert torch.equal(value, before[name])
