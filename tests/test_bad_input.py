@@ -67,12 +67,6 @@ def studied(grid, **options):
     return lambda _: growlib.study("sweep", grid, **options)
 
 
-def told(place):
-    """A study that tells how far it is in a file at this place."""
-    os.environ["GROWLIB_PROGRESS"] = str(place)
-    return growlib.study("sweep", {"task": "cubic-1", "epochs": 1, "trials": 1, "compiled": False})
-
-
 def at_home(place, call):
     growlib.HOME = place
     return call()
@@ -292,7 +286,6 @@ ROWS = [
     ("is_stored", lambda a: growlib.is_stored("figure-9"), "study is 'figure-9'; it takes one of figure-2"),
     ("GROWLIB_HOME", lambda a: at_home(a.path / "file", lambda: growlib.save_figure(growlib.new_figure()[0], "x")), "it takes a folder that can be"),
     ("GROWLIB_HOME", lambda a: at_home(a.path / "file", lambda: growlib.study("sweep", {"task": "cubic-1"})), "it takes a file that can be written"),
-    ("GROWLIB_PROGRESS", lambda a: told(a.path / "file" / "x"), "GROWLIB_PROGRESS is '"),
     ("compare", lambda a: growlib.compare(3), "frame is 'int'; it takes a DataFrame with rows"),
     ("compare", lambda a: growlib.compare(a.finals[:0]), "frame is 'DataFrame'; it takes a DataFrame with rows"),
     ("compare", lambda a: growlib.compare(a.finals[["arm", "test_loss"]]), "it takes a frame that also has the columns trial, diverged, task"),
@@ -404,7 +397,7 @@ def test_a_mistake_gets_its_sentence_and_loses_nothing(row, given, here):
     assert type(caught.value) is error and words in said and "\n" not in said and len(said) < 1000, said
     assert error is not ValueError or covers in OTHERS or "; it takes " in said, said
     assert (given.path / "file").read_text() == "in the way" and not list((given.path / "folder.npz").iterdir())
-    assert not here.submitted or covers == "GROWLIB_PROGRESS"  # a study says it before anything is computed
+    assert not here.submitted  # a study says it before anything is computed
     for name, value in given.net.state_dict().items():
         assert torch.equal(value, before[name]) and dict(given.net.named_parameters())[name] is parameters[name]
     assert [given.net[0].out_features, given.net[3].in_features] == [8, 8]
