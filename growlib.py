@@ -1189,6 +1189,7 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
     padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
     x, y, growth, knobs, state = _tensors(task, growth, settings, numbers, padded)
     points, batch, optimizer, cost_of_one = task.train_points, settings["batch"], settings["optimizer"], _flops(task, widths)
+    a_step = points / math.ceil(points / (batch or points))  # points of a step, on average: the last batch may be smaller
     active, whole = widths if len(widths) > 1 else [growth.needed(widths[0])], _groups(x, y, task, max(widths), batch)
 
     def groups(epoch):
@@ -1197,7 +1198,7 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
     records, snapshots, epoch, operations, computed, diverged = [], {}, 0, 0.0, 0.0, False
     for until in sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends, settings["prune_at"]}):
         state, used, cost, active = _epochs(state, range(epoch, until), groups, knobs, growth, widths, active, task, optimizer, compiled, threads)
-        operations = operations + used.double().cpu().numpy() * cost_of_one * min(batch or points, points)
+        operations = operations + used.double().cpu().numpy() * cost_of_one * a_step
         computed, epoch = computed + cost * cost_of_one * points, until
         record = _measure(state[0], x, y, growth, task, widths)
         diverged = diverged | ~(np.maximum(record["train_task_loss"], record["test_task_loss"]) + record["size_loss"] <= TOO_LARGE)
