@@ -1292,9 +1292,9 @@ def _about(task, growth, settings, numbers):
     moving = {name: np.asarray(getattr(growth, name), dtype=float) for name in ("start", "target", "coupling")}
     about = {"task": task.name, "method": type(growth).__name__, "mask": growth.mask, "learns_from": growth.learns_from,
              "arm": growth.arm(), "control": settings["control"], "trial": numbers, **moving,
-             "width": widths[0] if len(widths) == 1 else "-".join(map(str, widths)), "lr": settings["lr"],
+             "width": widths[0] if len(widths) == 1 else "-".join(map(str, widths)), "lr": np.asarray(settings["lr"], dtype=float),
              "points": task.points, "test_points": task.test_points, "classes": task.classes,
-             "noise": task.options.get("noise", 0.1 if task.name == "gaussian-mixture" else 0.0),
+             "noise": float(task.options.get("noise", 0.1 if task.name == "gaussian-mixture" else 0.0)),
              "seed": settings["seed"], "data_seed": settings["data_seed"], "optimizer": settings["optimizer"], "dtype": settings["dtype"]}
     return pd.DataFrame({name: np.broadcast_to(value, numbers.shape) for name, value in about.items()})
 

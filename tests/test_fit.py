@@ -206,6 +206,11 @@ def test_history_is_at_most_50_epochs_by_default_and_ends_at_the_end():
     assert history["epoch"].max() == 24 and history["epoch"].min() == 0 and history["epoch"].nunique() <= 50
 
 
+def test_a_rate_or_noise_given_as_a_whole_number_is_no_count():
+    frame = growlib.fit(growlib.task("cubic-1", noise=0), lr=1, trials=1, epochs=1, compiled=False).finals
+    assert frame[["lr", "noise"]].dtypes.tolist() == ["float64", "float64"]
+
+
 def test_sums_are_their_parts(ensemble):
     for frame in (ensemble.finals, ensemble.history):
         for part in ("train", "test"):
