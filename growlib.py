@@ -1142,6 +1142,9 @@ def _check_against(numbers, growth, settings):
     prunable = settings["prune_at"] < np.max(settings["epochs"]) and (len(widths) == 1 and growth.mask in ("staircase", "neuron"))
     _require(not settings["prune_at"] or prunable, "prune_at", settings["prune_at"],
              "an epoch before the last, with one hidden layer whose neurons open one after the other")
+    unmoved = growth.learns_from == "size" or (growth.opens == "neurons" and not growth.start_noise)  # a shut gate has no slope either
+    if unmoved and np.any((np.asarray(growth.start) == 0) & (np.asarray(growth.coupling) == 0) & ~np.asarray(growth.frozen)):
+        warnings.warn("coupling is 0 and start too, so some networks never start to grow; a coupling above 0 moves their size", stacklevel=3)
     try:
         torch.zeros(1, device=settings["device"]).item()
     except (RuntimeError, AssertionError, TypeError):

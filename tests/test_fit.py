@@ -177,6 +177,20 @@ def test_a_diverged_trial_says_so_and_leaves_its_neighbours_alone():
     np.testing.assert_array_equal(wild.weights[:, keep], tame.weights[:, keep])
 
 
+@pytest.mark.parametrize("growth", [growlib.AuxiliaryWeight(coupling=0.0), growlib.AuxiliaryWeight(coupling=[0.1, 0.0]),
+                                    growlib.ControllerMask(coupling=0.0)])
+def test_a_size_that_nothing_moves_is_said(growth):
+    with pytest.warns(UserWarning, match="coupling is 0 and start too, so some networks never start to grow") as caught:
+        run = growlib.fit("cubic-1", growth, trials=2, epochs=24, compiled=False)
+    assert caught[0].filename == __file__ and run.finals["size"].min() < 1e-4
+
+
+@pytest.mark.parametrize("growth", [growlib.AuxiliaryWeight(coupling=0.0, start=0.5), growlib.AuxiliaryWeight(coupling=0.0, frozen=True),
+                                    growlib.AuxiliaryWeight(coupling=0.0, opens="nothing"), growlib.ControllerMask(coupling=0.0, learns_from="loss")])
+def test_a_size_that_something_moves_or_that_is_meant_to_stay_is_no_warning(growth):
+    short(growth, trials=2, epochs=1, compiled=False)  # a warning would be an error here
+
+
 def test_lr_10_is_reported_as_diverged():
     assert short(lr=10.0, epochs=200).finals["diverged"].any()
 

@@ -30,6 +30,7 @@ def outputs_of(run, x):
     return np.log(p) - np.log(p).mean(-1, keepdims=True) if run.task.loss == "softmax" else p
 
 
+@pytest.mark.filterwarnings("ignore:coupling is 0 and start too")
 @pytest.mark.parametrize("dtype, close", [("float32", 1e-6), ("float64", 1e-13)])
 @pytest.mark.parametrize("case", CASES)
 def test_the_plain_layers_give_what_the_network_gives(case, dtype, close):
