@@ -1853,20 +1853,28 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return np.minimum(np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1)), 1)[stats.rankdata(p, "ordinal") - 1]
 
 
+@np.errstate(all="ignore")  # diverged trials are infinite
 def _interval(sample, measure, resamples, seed, permutations):
     """The measure, its 95 % BCa interval (percentile where there is none, exact where all pairs agree), and p if it is asked for.
 
     Resampled in batches of at most two million values, so that memory stays flat.
     """
     statistic = functools.partial(_measured, measure=measure)
+    if len(sample[0]) < 2:  # of one pair there is no interval, of none no measure
+        return dict.fromkeys(["estimate", "low", "high", *["p"] * (permutations > 0)], math.nan) | {"estimate": statistic(*sample) for _ in sample[0]}
+
+    def finite(a, b, axis):  # in the same order: scipy takes an infinite ratio for as far from even as no other
+        return np.nan_to_num(statistic(a, b, axis=axis), nan=1, posinf=1e300)
+
     how = {"vectorized": True, "batch": max(1, 2_000_000 // len(sample[0])), "rng": np.random.default_rng(_whole("seed", seed, 0))}
-    with warnings.catch_warnings(action="ignore", category=stats.DegenerateDataWarning), np.errstate(all="ignore"):
+    with warnings.catch_warnings(action="ignore", category=stats.DegenerateDataWarning):
         drawn = stats.bootstrap(sample, statistic, paired=True, n_resamples=_whole("resamples", resamples), method="BCa", **how)
-        test = stats.permutation_test(sample, statistic, permutation_type="samples", n_resamples=permutations, **how) if permutations else None
-    low, high = limits if np.isfinite(limits := drawn.confidence_interval).all() else np.quantile(drawn.bootstrap_distribution, [0.025, 0.975])
+        test = stats.permutation_test(sample, finite, permutation_type="samples", n_resamples=permutations, **how) if permutations else None
+    low, high = limits if np.isfinite(limits := drawn.confidence_interval).all() else np.quantile(
+        drawn.bootstrap_distribution, [0.025, 0.975], method="inverted_cdf")  # between a number and an infinite one lies nothing
     if measure == "probability" and len(sample[0]) in (wins := (sample[0] < sample[1]).sum(), (sample[0] > sample[1]).sum()):  # all pairs agree
         low, high = stats.binomtest(int(wins), len(sample[0])).proportion_ci(method="exact")
-    return {"estimate": float(_measured(*sample, measure)), "low": float(low), "high": float(high)} | ({"p": float(test.pvalue)} if test else {})
+    return {"estimate": float(statistic(*sample)), "low": float(low), "high": float(high)} | ({"p": float(test.pvalue)} if test else {})
 
 
 def over_trials(statistic: Callable[[np.ndarray], Mapping], trials: int, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:

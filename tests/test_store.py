@@ -160,6 +160,22 @@ def test_diverged_trials_are_worst_and_counted():
     assert found.loc["ratio of medians", "estimate"] == pytest.approx(np.median(np.where(keep, a, np.inf)) / np.median(b))
 
 
+def test_a_comparison_of_few_or_mostly_diverged_pairs_says_what_it_can():
+    """Without a warning: no interval of one pair, no measure of none, limits that may be infinite, and no p below what four pairs can give."""
+    def compared(lost, pairs=4):
+        arms = [pd.DataFrame({"task": "t", "arm": arm, "trial": range(pairs), "test_loss": np.arange(pairs) + first, "diverged": False})
+                for arm, first in (("growing", 1.0), ("grown", 2.0))]
+        arms[0]["diverged"] = arms[0]["trial"] < lost
+        return growlib.compare(pd.concat(arms), permutations=99, resamples=99).set_index("measure")
+
+    one, half, none = compared(0, pairs=1), compared(2), compared(4)
+    assert one["estimate"].tolist() == [0.5, 0.5, 1.0] and one[["low", "high", "p"]].isna().all(axis=None)
+    assert half.loc["ratio of medians", ["estimate", "high"]].tolist() == [np.inf, np.inf] and np.isfinite(half.loc["ratio of medians", "low"])
+    assert none.loc["ratio of means", ["estimate", "low", "high", "p"]].isna().all() and none.loc["probability", "estimate"] == 0
+    for found in (half, none):
+        assert (found["p"].dropna() >= 2 / 2**4).all()
+
+
 def test_a_comparison_without_spread_has_no_width():
     frame, _, _ = paired()
     frame["test_loss"] = 1.0
