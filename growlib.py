@@ -566,7 +566,7 @@ class ControllerMask(Growth):
         return p.expand(width, -1) if self.mask == "shared" else (width * p - _neurons_before(size, width)).clamp(0, 1)
 
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return the derivative of every gate by the size s (T,), (width, T), exactly 0 where a neuron's gate is shut or fully open."""
+        """Return the derivative of every gate by the size s (T,), (width, T), exactly 0 where a neuron's own gate is shut or fully open."""
         rise, gate = (math.pi / 2 * torch.sin(math.pi * size)).expand(width, -1), self.gate(size, width)
         return rise if self.mask == "shared" else torch.where((gate <= 0) | (gate >= 1), torch.zeros_like(gate), width * rise)
 
