@@ -231,7 +231,7 @@ class Task:
         """Return the mean and the standard deviation of x and y that these are measured by, (2, inputs + 1, T)."""
         train = np.concatenate([x, y[None]])[:, : self.train_points]
         measured = np.array([self.standardised] * self.inputs + [self.standardised and not self.classes])[:, None]
-        return np.stack([np.where(measured, train.mean(1), 0), np.where(measured & (train.std(1) > 0), train.std(1), 1)])
+        return np.stack([np.where(measured, train.mean(1), 0), np.where(measured & (np.ptp(train, 1) > 0), train.std(1), 1)])
 
 
 def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
