@@ -91,9 +91,9 @@ def _number(name, value, low=0.0, above=False, many=False):
 
 
 def _floats(value):
-    """The value as an array of float64, NaN where it is no numbers."""
+    """The value as an array of float64, NaN where it is no numbers, which "5" is not."""
     with contextlib.suppress(TypeError, ValueError):
-        return np.asarray(value, dtype=float)
+        return np.asarray(np.asarray(value) + 0.0, dtype=float)
     return np.array(np.nan)
 
 
@@ -1112,7 +1112,7 @@ def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, 
     settings = {"trials": trials, "epochs": epochs, "lr": lr, "width": width,
                 "seed": _whole("seed", seed, 0), "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
                 "dtype": _choice("dtype", dtype, ("float32", "float64")), "log_every": log_every,
-                "data_seed": data_seed, "device": device, "control": control, "output_scale": _number("output_scale", output_scale, 0).item(),
+                "data_seed": data_seed, "device": device, "control": control, "output_scale": _number("output_scale", output_scale).item(),
                 "prune_at": _whole("prune_at", prune_at, 0), "batch": None if batch is None else _whole("batch", batch)}
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
@@ -1861,7 +1861,8 @@ def _interval(sample, measure, resamples, seed, permutations):
     """
     statistic = functools.partial(_measured, measure=measure)
     if len(sample[0]) < 2:  # of one pair there is no interval, of none no measure
-        return dict.fromkeys(["estimate", "low", "high", *["p"] * (permutations > 0)], math.nan) | {"estimate": statistic(*sample) for _ in sample[0]}
+        unknown = dict.fromkeys(["low", "high", "p"] if permutations else ["low", "high"], math.nan)
+        return {"estimate": float(statistic(*sample)) if len(sample[0]) else math.nan} | unknown
 
     def finite(a, b, axis):  # in the same order: scipy takes an infinite ratio for as far from even as no other
         return np.nan_to_num(statistic(a, b, axis=axis), nan=1, posinf=1e300)
