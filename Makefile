@@ -4,6 +4,7 @@ BIN := .venv/bin
 NB ?=
 # two test processes share the cores: with two threads each they wait for one another, 30 times slower
 test test-all: export OMP_NUM_THREADS = 1
+test-all: export GROWLIB_EXAMPLES = 200
 
 .DEFAULT_GOAL := help
 .PHONY: help figures paper notebooks lab dashboard test test-all bench readme clean

@@ -1,9 +1,17 @@
+import os
 from concurrent.futures import Future
+from pathlib import Path
 
+import hypothesis
 import matplotlib
 import pytest
 import torch
 
+# the same 20 examples of a property each time; so many new ones with GROWLIB_EXAMPLES, of which those that fail are kept in .cache
+EXAMPLES = os.environ.get("GROWLIB_EXAMPLES")
+hypothesis.configuration.set_hypothesis_home_dir(Path(__file__).parents[1] / ".cache" / "hypothesis")
+hypothesis.settings.register_profile("growlib", max_examples=int(EXAMPLES or 20), derandomize=not EXAMPLES, deadline=None)
+hypothesis.settings.load_profile("growlib")
 matplotlib.use("agg")
 torch.set_num_threads(1)  # two test processes share two cores
 
