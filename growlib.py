@@ -1560,8 +1560,8 @@ def study(name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: i
         about = {"study": name, "method": METHOD, "settings": [_described(s) for s in settings],
                  "core_minutes": round(sum(minutes for _, minutes in found), 1), "torch": torch.__version__.split("+")[0],
                  "cpu": torch.backends.cpu.get_cpu_capability(), "compiled": has_compiler()}
-        for what, frame in frames.items():
-            _write_parquet([frame], _path(name, what), about)
+        for what in reversed(FRAMES):  # the finals last: they say that the study is there
+            _write_parquet([frames[what]], _path(name, what), about)
     return with_sums(frames["finals"])
 
 
