@@ -1738,7 +1738,8 @@ def _cached(path):
         return None
     except (pa.ArrowException, OSError, ValueError) as error:
         warnings.warn(f"{path.name} in the cache cannot be read ({' '.join(str(error).split())}); it is set aside and computed again", stacklevel=2)
-        os.replace(path, path.with_suffix(".damaged"))
+        with contextlib.suppress(OSError):  # another process was faster, or the store is read-only
+            os.replace(path, path.with_suffix(".damaged"))
 
 
 def _write_parquet(frames, path, about):
