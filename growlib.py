@@ -1732,11 +1732,12 @@ def _cached(path):
     try:
         table = pq.read_table(path, page_checksum_verification=True)
         about = json.loads((table.schema.metadata or {}).get(b"growlib", "{}"))
-        _require(about.get("cell") == path.stem, "it", about, "what was written for this cell")
+        fine = (about.get("cell"), about.get("schema")) == (path.stem, str(table.schema.remove_metadata()))  # which no checksum covers
+        _require(fine, "it", about.get("cell"), "what was written for this cell")
         return {what: table.filter(pc.field("what") == what).drop_columns("what").to_pandas() for what in FRAMES}, about["core_minutes"]
     except FileNotFoundError:
         return None
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         warnings.warn(f"{path.name} in the cache cannot be read ({' '.join(str(error).split())}); it is set aside and computed again", stacklevel=2)
         with contextlib.suppress(OSError):  # another process was faster, or the store is read-only
             os.replace(path, path.with_suffix(".damaged"))
@@ -1749,8 +1750,9 @@ def _write_parquet(frames, path, about):
     kinds = [each if each.name in CHOSEN else each.with_type(small.get(each.type, each.type)) for each in table.schema]
     fine = [each.name for each in kinds if each.type == pa.float32()]
     with _replacing(path) as temporary, open(temporary, "wb") as file:
-        pq.write_table(table.cast(pa.schema(kinds, {b"growlib": json.dumps(about)})), file, compression="zstd", compression_level=9,
-                       write_page_checksum=True, use_byte_stream_split=fine, use_dictionary=[name for name in table.column_names if name not in fine])
+        schema = pa.schema(kinds, {b"growlib": json.dumps(about | {"schema": str(pa.schema(kinds))})})
+        pq.write_table(table.cast(schema), file, compression="zstd", compression_level=9, write_page_checksum=True,
+                       use_byte_stream_split=fine, use_dictionary=[name for name in table.column_names if name not in fine])
         file.flush(), os.fsync(file.fileno())
 
 
