@@ -7,7 +7,7 @@ test test-all: export OMP_NUM_THREADS = 1
 test-all: export GROWLIB_EXAMPLES = 200
 
 .DEFAULT_GOAL := help
-.PHONY: help figures paper notebooks lab dashboard test test-all bench readme clean
+.PHONY: help figures paper notebooks lab dashboard test test-all bench readme lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,12 @@ test-all: test  ## and what takes longer: every notebook in Chromium, every figu
 
 bench: .venv/ready  ## the benchmark alone
 	$(BIN)/python tests/benchmarks/speed.py
+
+lock:  ## requirements.lock anew: every package that requirements.txt leads to, with its hashes
+	$(PYTHON) -m venv .cache/lock
+	.cache/lock/bin/python -m pip install -q uv==0.13.9
+	.cache/lock/bin/uv pip compile requirements.txt --output-file requirements.lock --universal --python-version 3.11 --generate-hashes \
+		--no-config --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --quiet
 
 clean:  ## removes what the commands above made and git does not keep
 	rm -rf .venv .cache figures/quick .pytest_cache .ruff_cache *.egg-info __pycache__ */__pycache__ */*/__pycache__
