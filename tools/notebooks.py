@@ -18,6 +18,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,7 @@ class Job:
     cell: str = "starting"
     process: subprocess.Popen | None = None
     stalled: int = 0  # seconds without progress, after which it was ended
+    stopped: bool = False  # by Ctrl-C or the like
 
     @property
     def executed(self) -> Path:
@@ -98,6 +100,8 @@ def run(job: Job, parameters: dict, threads: int) -> dict:
     for attempt in (1, 2, 3):
         job.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                        env=environment, start_new_session=True)
+        if job.stopped:  # before there was a process to end
+            stop(job)
         said = follow(job)
         if attempt < 3 and ("Address already in use" in said or job.stalled):
             continue  # two kernels chose the same port, or a kernel's reply was lost
@@ -265,7 +269,7 @@ def one(job: Job, parameters: dict, scale: str, commit: bool, threads: int) -> s
     try:
         names = finish(job, book, scale, commit)
     except OSError as error:
-        raise Failed(f"{job.source.stem}: what it made cannot be written ({error})") from None
+        raise Failed(f"{job.source.stem}: {error.filename} cannot be written ({error.strerror})") from None
     return f"{job.source.stem}: done in {time.monotonic() - job.began:.0f} s, {', '.join(names) or 'no figures'}"
 
 
@@ -322,21 +326,21 @@ def main(arguments: list[str] | None = None) -> int:
         jobs = [Job(source, Path(temporary) / source.stem) for source in sources]
         try:
             if chosen.scale == "paper" and not chosen.only:
-                try:
-                    studies(say)
-                except (ValueError, OSError, RuntimeError) as error:
-                    say(str(error))
-                    return 1
+                studies(say)
             futures = []
             for job in jobs:
                 job.folder.mkdir()
                 threads = 1 if len(jobs) > 1 else os.cpu_count() or 1
                 futures.append(pool.submit(one, job, dict(chosen.p), chosen.scale, chosen.commit, threads))
-                futures[-1].add_done_callback(lambda f: None if f.cancelled() else say(str(f.exception() or f.result())))
+                futures[-1].add_done_callback(lambda f, job=job: None if f.cancelled() or job.stopped else say(str(f.exception() or f.result())))
             watch(jobs, futures, say)
+        except (RuntimeError, ValueError, OSError) as error:  # growlib's sentences
+            say(str(error))
+            return 1
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             for job in jobs:
+                job.stopped = True
                 stop(job)
             say("stopped; what was finished stays, and the same command goes on from there")
             return 130
@@ -348,4 +352,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    for number in (signal.SIGTERM, signal.SIGHUP):  # stopped by a batch system or with its terminal: as by Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())
