@@ -1,3 +1,4 @@
+import csv
 import os
 from concurrent.futures import Future
 from pathlib import Path
@@ -61,3 +62,21 @@ def here(monkeypatch):
     pool = Here()
     monkeypatch.setattr(growlib, "ProcessPoolExecutor", pool)
     return pool
+
+
+def times(few: int, many: int) -> int:
+    """How often a test repeats what it does: `many` times where GROWLIB_EXAMPLES asks for 200 examples or more, as `make test-all` does."""
+    return many if int(os.environ.get("GROWLIB_EXAMPLES") or 0) >= 200 else few
+
+
+@pytest.fixture
+def figure():
+    """Writes a line to .cache/faults.csv: a fault, how many times, the cells finished before, how many of them were lost, what was said."""
+    def write(fault, times, finished, lost, said):
+        path = Path(__file__).parent.parent / ".cache/faults.csv"
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a", newline="") as file:
+            csv.writer(file).writerows([("fault", "times", "finished", "lost", "said")] * (not file.tell()) + [(fault, times, finished, lost, said)])
+        print(f"{fault}: {times} times, {finished} finished before, {lost} lost; said: {said or 'nothing'}")
+
+    return write

@@ -1,16 +1,12 @@
-"""The study engine under interruption, damage, two clients and a cluster."""
+"""The study engine: its cells, its workers, a cluster; tests/test_faults.py is about what goes wrong."""
 
 import json
 import os
-import random
 import re
-import signal
 import subprocess
 import sys
-import time
 
 import pandas as pd
-import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -63,32 +59,6 @@ def cells(home):
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in (home / ".cache/cells").glob("*.parquet")}
 
 
-def test_killed_twenty_times_it_gives_the_same_frame_and_repeats_nothing(home, whole):
-    moments, known, survivors = random.Random(2), {}, 0
-    for _ in range(20):
-        process = start(home, "frame.parquet")
-        time.sleep(moments.uniform(0.5, 9))
-        workers = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        _, alive = psutil.wait_procs(workers, timeout=20)
-        survivors += len(alive)
-        now = cells(home)
-        assert known.items() <= now.items()
-        known = now
-    assert start(home, "frame.parquet").wait(300) == 0
-    assert known.items() <= cells(home).items() and len(cells(home)) == CELLS and not survivors
-    pd.testing.assert_frame_equal(read(home / "frame.parquet"), whole, check_exact=True)
-
-
-def test_two_clients_share_a_store(home, whole):
-    both = [start(home, name, workers=1) for name in ("one.parquet", "two.parquet")]
-    assert [process.wait(300) for process in both] == [0, 0]
-    for name in ("one.parquet", "two.parquet"):
-        pd.testing.assert_frame_equal(read(home / name), whole, check_exact=True)
-    assert len(cells(home)) == CELLS and not list((home / ".cache/cells").glob("*.damaged"))
-
-
 def test_neither_the_cut_nor_the_order_matters(home, whole, here, monkeypatch):
     monkeypatch.setattr(growlib, "CELL_SECONDS", 1.7 * growlib.CELL_SECONDS)
     frame = growlib.study("sweep", GRID).drop(columns="seconds")
@@ -103,53 +73,6 @@ def test_what_is_there_is_not_computed_again(here):
     pd.testing.assert_frame_equal(first, growlib.study("sweep", GRID), check_exact=True)
     assert len(here.done) == CELLS
     assert len(growlib.study("sweep", wider)) == len(first) * 7 // 6
-
-
-DAMAGE = {
-    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
-    "empty": lambda path: path.write_bytes(b""),
-    "foreign": lambda path: pd.DataFrame({"a": [1]}).to_parquet(path),
-    "another cell's": lambda path: path.write_bytes(next(p for p in path.parent.glob("*.parquet") if p != path).read_bytes()),
-    "flipped": lambda path: path.write_bytes(path.read_bytes()[:2000] + bytes([path.read_bytes()[2000] ^ 255]) + path.read_bytes()[2001:]),
-    "no parquet": lambda path: path.write_text("a note"),
-}
-
-
-@pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_cell_is_set_aside_and_computed_again(home, whole, here, kind):
-    growlib.study("sweep", GRID)
-    here.done.clear()
-    path = sorted((home / ".cache/cells").glob("*.parquet"))[3]
-    DAMAGE[kind](path)
-    with pytest.warns(UserWarning, match=f"{path.name} in the cache cannot be read .*; it is set aside and computed again"):
-        frame = growlib.study("sweep", GRID)
-    assert here.done == [path] and path.with_suffix(".damaged").exists()
-    pd.testing.assert_frame_equal(frame.drop(columns="seconds"), whole, check_exact=True)
-
-
-def test_a_full_disk_is_said_and_what_was_finished_stays(home, whole, here, monkeypatch):
-    write = pq.write_table
-
-    def full(*arguments, **options):
-        if len(cells(home)) == 5:
-            raise OSError(28, "No space left on device")
-        return write(*arguments, **options)
-
-    monkeypatch.setattr(pq, "write_table", full)
-    with pytest.raises(ValueError, match=r"path is .*parquet'; it takes a file that can be written \(No space left on device\)"):
-        growlib.study("sweep", GRID)
-    finished = cells(home)
-    monkeypatch.setattr(pq, "write_table", write)
-    frame = growlib.study("sweep", GRID)
-    assert len(finished) == 5 and finished.items() <= cells(home).items() and not list((home / ".cache/cells").glob(".*"))
-    pd.testing.assert_frame_equal(frame.drop(columns="seconds"), whole, check_exact=True)
-
-
-def test_a_store_that_cannot_be_written_is_said_before_anything_is_computed(home, here):
-    (home / ".cache").write_text("in the way")
-    with pytest.raises(ValueError, match=r"path is .*cells.*; it takes a file that can be written"):
-        growlib.study("sweep", GRID)
-    assert not here.submitted
 
 
 def test_another_method_takes_nothing_from_the_cells_of_the_last(here, monkeypatch):

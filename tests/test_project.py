@@ -152,10 +152,11 @@ def test_driver_fails_with_a_sentence_that_names_the_notebook(driver, text, sent
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("text", "limit"), [("import time\ntime.sleep(1e6)", "IDLE_SECONDS"), ("while True: pass", "BUSY_SECONDS")])
-def test_driver_ends_a_notebook_that_hangs(driver, monkeypatch, text, limit):
+def test_driver_ends_a_notebook_that_hangs(driver, monkeypatch, text, limit, figure):
     monkeypatch.setattr(notebooks, limit, 5)
     status, said = driver([PARAMETERS, nbformat.v4.new_code_cell(text)])
     assert status == 1 and re.search(r"99_test: cell \d of 3 made no progress for \d+ s, three times over", said)
+    figure(f"a cell that hangs, {limit}", 1, 0, 0, said.strip().splitlines()[-1])
 
 
 def test_normalised_notebooks_are_the_same_twice(driver):
