@@ -856,14 +856,15 @@ _COMPILED = {}  # machine code by all that it depends on
 def _machine_code(key, function, example, compiled, threads):
     """The function compiled for tensors like the example, once in a process; without `compiled` the function itself.
 
-    The processor's own word on its vector units is trusted, since trying them out takes seconds.
+    The compiler looks its own work up on disk, which other processors share: so the width of the vector units is said, and
+    the processor's own word on them trusted, since trying them out takes seconds.
     """
     if not compiled:
         return function
     if key not in _COMPILED:
-        with torch.no_grad():
-            graph = make_fx(lambda *tensors: (function(*tensors),))(*example)
-            _COMPILED[key] = torch._inductor.compile(graph, example, options={"cpp.vec_isa_ok": True, "cpp.threads": threads})
+        bits = {"AVX2": 256, "AVX512": 512}.get(torch.backends.cpu.get_cpu_capability())
+        options = {"config_patches": {"cpp.vec_isa_ok": True, "cpp.threads": threads, "cpp.simdlen": bits}}
+        _COMPILED[key] = torch._inductor.standalone_compile(make_fx(lambda *tensors: (function(*tensors),))(*example), example, options=options)
     code = _COMPILED[key]
     return lambda *tensors: code(*tensors)[0]
 

@@ -111,6 +111,14 @@ def test_compiled_and_eager_agree(task, optimizer):
     np.testing.assert_allclose(runs[0].weights, runs[1].weights, atol=1e-5)
 
 
+def test_a_step_compiled_once_comes_from_the_disk_in_the_next_process(monkeypatch):
+    counted, first = torch._dynamo.utils.counters["aot_autograd"], short(compiled=True)
+    monkeypatch.setattr(growlib, "_COMPILED", {})  # as in a new process
+    before = counted["autograd_cache_hit"]
+    np.testing.assert_array_equal(first.weights, short(compiled=True).weights)
+    assert counted["autograd_cache_hit"] == before + len(growlib._COMPILED) > before
+
+
 @pytest.mark.parametrize("optimizer", ["gd", "adam"])
 def test_leaving_out_shut_neurons_changes_no_bit(optimizer, monkeypatch):
     """The size stays below 5, so the narrow run computes 6 of 9 neurons; the wide run computes all."""
