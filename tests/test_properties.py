@@ -67,7 +67,8 @@ def calls(draw, growth=None, tasks=(*LEARNED, LARGE), widths=None, **fixed):
               "batch": st.none() | st.integers(5, 50), "dtype": st.sampled_from(["float32", "float64"]), "log_every": st.integers(1, 3),
               "data_seed": st.none() | st.integers(0, 9) | st.lists(st.integers(0, 9), min_size=len(trials), max_size=len(trials)),
               "output_scale": st.sampled_from([1.0, 0.01])}
-    return draw(st.fixed_dictionaries(chosen | {name: st.just(value) for name, value in fixed.items()})) | {"width": width, "trials": trials}
+    call = draw(st.fixed_dictionaries(chosen | {name: st.just(value) for name, value in fixed.items()})) | {"width": width, "trials": trials}
+    return call | {"batch": 400 if call["batch"] and call["task_or_name"].large else call["batch"]}
 
 
 def fit(call, **other):
