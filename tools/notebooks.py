@@ -35,6 +35,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PROMISE = re.compile(r"\"(\d\d_\w+(?:\.gif)?)\"")  # figures are named after their notebook's number; an animation says that it is one
 MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|usr|opt)/[\w.\-]+")
 TEXTS, FROM_ZERO = {"scale", "folder"}, {"seed", "trial"}  # the parameters that are no counts, which begin at 1
+PAPERMILL = """import os, threading
+threading.Thread(target=lambda: (os.read(0, 1), os.kill(os.getpid(), 15)), daemon=True).start()  # its input ends with the driver
+from papermill.__main__ import papermill
+papermill()"""
 IDLE_SECONDS, BUSY_SECONDS = 75, 1200  # without a new cell or training progress, while nothing or something is computed; then it is started again
 
 
@@ -92,13 +96,13 @@ def check_parameters(source: Path, parameters: dict) -> None:
 
 def run(job: Job, parameters: dict, threads: int) -> dict:
     """Execute the notebook in its own process and return it as JSON, or fail with a sentence."""
-    command = [sys.executable, "-m", "papermill", str(job.source), str(job.executed), "-k", "python3", "--cwd", str(job.source.parent),
+    command = [sys.executable, "-c", PAPERMILL, str(job.source), str(job.executed), "-k", "python3", "--cwd", str(job.source.parent),
                "--progress-bar"]
     for name, value in parameters.items():
         command += ["-p", name, str(value)]
     environment = os.environ | {"GROWLIB_PROGRESS": str(job.told), "OMP_NUM_THREADS": str(threads)}
     for attempt in (1, 2, 3):
-        job.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        job.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                        env=environment, start_new_session=True)
         if job.stopped:  # before there was a process to end
             stop(job)
@@ -142,6 +146,7 @@ def follow(job: Job) -> str:
             stop(job)
     stream.close()
     job.process.wait()
+    job.process.stdin.close()
     return said + buffer
 
 
