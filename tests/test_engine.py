@@ -46,7 +46,7 @@ def whole(tmp_path_factory):
 def start(home, name, workers=2):
     """The study in a process of its own, on the store under `home`."""
     here = os.path.dirname(__file__)
-    environment = os.environ | {"GROWLIB_HOME": str(home), "PYTHONPATH": here, "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"GROWLIB_HOME": str(home), "PYTHONPATH": f"{os.path.dirname(here)}:{here}", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, "-c", PROGRAM, str(home / name), str(workers)], env=environment, cwd=here)
 
 
@@ -114,7 +114,7 @@ if __name__ == "__main__":
 
 def test_a_cluster_gives_the_same_frame_though_a_worker_is_killed(home, whole):
     here = os.path.dirname(__file__)
-    environment = os.environ | {"GROWLIB_HOME": str(home), "PYTHONPATH": here, "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"GROWLIB_HOME": str(home), "PYTHONPATH": f"{os.path.dirname(here)}:{here}", "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-W", "ignore", "-c", CLUSTER, str(home / "frame.parquet")], env=environment, cwd=here, timeout=300, check=True)
     pd.testing.assert_frame_equal(read(home / "frame.parquet"), whole, check_exact=True)
 
