@@ -64,7 +64,7 @@ METHOD = 1  # raised by hand whenever stored results would come out differently
 ARMS = ("growing", "grown", "static")
 LOSSES = ("squared", "logistic", "softmax")
 STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")  # each trial's independent random streams
-BLOCK = 256  # trials trained side by side, in large ensembles on each thread: what fits a core's cache
+BLOCK = 512  # trials trained side by side, in large ensembles on each thread: what fits a core's cache
 MANY_POINTS = 1000  # from so many training points on, trials train one at a time,
 CHUNK, CHUNK_POINTS = 80_000, 320  # on so many activations at a time, but no fewer points
 MANY_INPUTS = 4  # with more inputs their sum is not written out: a lone network takes matrix products, many side by side a loop
@@ -1117,7 +1117,7 @@ def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, 
                 "prune_at": _whole("prune_at", prune_at, 0), "batch": None if batch is None else _whole("batch", batch)}
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
-    much = (batch or 0) * max(_widths(width)) >= CHUNK if what.large else len(numbers) > BLOCK
+    much = (batch or 0) * max(_widths(width)) >= CHUNK if what.large else len(numbers) > BLOCK / 2
     threads = min(torch.get_num_threads(), 4) if much else 1
     block = 1 if what.large else min(64 * math.ceil(len(numbers) / 64), BLOCK * threads)
     blocks = np.split(np.arange(len(numbers)), range(block, len(numbers), block))
