@@ -5,6 +5,9 @@ NB ?=
 # two test processes share the cores: with two threads each they wait for one another, 30 times slower
 test test-all: export OMP_NUM_THREADS = 1
 test-all: export GROWLIB_EXAMPLES = 200
+# `make bench` tells how long a command took when it last ran to its end, all of it
+began = @mkdir -p .cache && date +%s > .cache/began-$@
+ended = @$(if $(NB),,echo "$@,$$(date +%F),$$(($$(date +%s) - $$(cat .cache/began-$@)))" >> .cache/timings.csv)
 
 .DEFAULT_GOAL := help
 .PHONY: help figures paper notebooks lab dashboard test test-all bench readme lock clean
@@ -13,7 +16,9 @@ help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 figures: .venv/ready  ## every figure at the quick scale, into figures/quick/ (NB=02 runs one notebook)
+	$(began)
 	$(BIN)/python tools/notebooks.py --scale quick --only $(NB)
+	$(ended)
 
 paper: .venv/ready  ## the published scale: computes what data/ lacks, then writes figures/
 	$(BIN)/python tools/notebooks.py --scale paper --only $(NB)
@@ -31,17 +36,18 @@ dashboard: .venv/ready  ## the notebooks in Voila: pictures and sliders, no code
 	$(BIN)/voila --Voila.ip=127.0.0.1 --Voila.auto_token=True notebooks
 
 test: .venv/ready  ## what CI runs; with Chromium on the machine, three notebooks in it, too
+	$(began)
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+	$(ended)
 
-test-all: test  ## and what takes longer: every notebook in Chromium, every figure, strictly, and the benchmark
+test-all: test  ## and what takes longer: every notebook in Chromium, every figure, strictly
 	$(BIN)/python -m pytest -m slow tests
 	$(BIN)/python tools/notebooks.py --scale quick
-	env -u OMP_NUM_THREADS $(BIN)/python tests/benchmarks/speed.py
 
-bench: .venv/ready  ## the benchmark alone
-	$(BIN)/python tests/benchmarks/speed.py
+bench: .venv/ready $(if $(JAX),.cache/jax-venv/ready)  ## measures speed, memory and start into figures/benchmarks.md (JAX=1: beside JAX)
+	$(BIN)/python tests/benchmarks/bench.py
 
 lock:  ## requirements.lock anew: every package that requirements.txt leads to, with its hashes
 	$(PYTHON) -m venv .cache/lock
@@ -58,4 +64,9 @@ clean:  ## removes what the commands above made and git does not keep
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -r requirements.txt
 	$(BIN)/python -m pip install -q --no-deps -e .
+	@touch $@
+
+.cache/jax-venv/ready: tests/benchmarks/requirements-jax.txt
+	$(PYTHON) -m venv .cache/jax-venv
+	.cache/jax-venv/bin/python -m pip install -q -r tests/benchmarks/requirements-jax.txt
 	@touch $@
