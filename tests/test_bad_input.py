@@ -508,8 +508,7 @@ COMMANDS = [
     ("notebooks.py", [*ONLY, "--scale", "huge"], "argument --scale: invalid choice: 'huge'"),
     ("notebooks.py", [*ONLY, "--fast"], "unrecognized arguments: --fast"),
     ("readme.py", [*PYTHON, "tools/readme.py", "--fast"], "unrecognized arguments: --fast"),
-    ("engine.py", [*PYTHON, "tests/benchmarks/engine.py", "--wrte"], "unrecognized arguments: --wrte"),
-    ("speed.py", [*PYTHON, "tests/benchmarks/speed.py", "--wrte"], "unrecognized arguments: --wrte"),
+    ("bench.py", [*PYTHON, "tests/benchmarks/bench.py", "--fast"], "unrecognized arguments: --fast"),
     ("GROWLIB_HOME", ["env", "GROWLIB_HOME=nowhere", *PYTHON, "tools/readme.py", "--compare"], "study 'figure-2' is not in nowhere/data"),
 ]
 
@@ -528,7 +527,7 @@ def test_a_command_that_is_wrong_ends_with_its_sentence_and_no_traceback(covers,
 def test_every_tool_and_variable_of_make_is_in_the_table():
     tools = {path.name for folder in ("tools", "tests/benchmarks") for path in (ROOT / folder).glob("*.py")}
     variables = {f"make {name}" for name in re.findall(r"^(\w+) \?=", (ROOT / "Makefile").read_text(), re.MULTILINE)}
-    assert tools | variables <= {covers for covers, *_ in COMMANDS}
+    assert tools - {"jax_steps.py"} | variables <= {covers for covers, *_ in COMMANDS}  # which bench.py alone starts
 
 
 def test_studies_that_cannot_be_stored_are_said_by_the_driver(tmp_path, monkeypatch, capsys, here):
@@ -540,11 +539,11 @@ def test_studies_that_cannot_be_stored_are_said_by_the_driver(tmp_path, monkeypa
 
 def test_figures_that_cannot_be_written_are_said_by_the_driver(tmp_path, monkeypatch):
     def full(*_):
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left on device", "01_gate.png")
 
     monkeypatch.setattr(notebooks, "run", lambda *_: {})
     monkeypatch.setattr(notebooks, "finish", full)
-    with pytest.raises(notebooks.Failed, match=r"^01_growth: what it made cannot be written \(\[Errno 28\] No space left on device\)$"):
+    with pytest.raises(notebooks.Failed, match=r"^01_growth: 01_gate.png cannot be written \(No space left on device\)$"):
         notebooks.one(notebooks.Job(BOOKS["01"], tmp_path), {}, "quick", False, 1)
 
 

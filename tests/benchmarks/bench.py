@@ -9,6 +9,7 @@ ratio is that of two medians, with the least and the most of the rounds' own rat
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import platform
@@ -418,6 +419,7 @@ def page(scale: Scale, folder: Path) -> dict[str, str]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.split("\n", 1)[0]).parse_args()
     sentences = page(Scale(), ROOT / "figures")
     sys.path.insert(0, str(ROOT / "tools"))
     from readme import between
