@@ -1,0 +1,109 @@
+"""Small cases worked by hand, of what the longer tests touch only in passing; `make mutation` showed that nothing else held them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+import growlib
+
+
+@pytest.mark.parametrize("row, text", [
+    ((0.96812, 0.9044, 1.0034), "0.968 (0.904 to 1.003)"), ((1, 1.0999, 1.1), "1.000 (1.100 to 1.10)"), ((12.34, 0.01, 250), "12.3 (0.0100 to 250)")])
+def test_an_interval_in_words_has_three_digits_and_four_just_above_1(row, text):
+    assert growlib.in_words(dict(zip(("estimate", "low", "high"), row, strict=True))) == text
+
+
+def test_sums_are_derived_where_they_are_left_out():
+    frame = pd.DataFrame({"coupling": [0.1, 2.0], "size": np.float32([3, 4]), "target": [5.0, 1.0],
+                          "train_task_loss": [1.0, 2], "test_task_loss": [3.0, 4]})
+    found = growlib.with_sums(frame)
+    np.testing.assert_allclose(found[["size_loss", "train_loss", "test_loss"]], [[0.4, 1.4, 3.4], [18, 20, 22]])
+    assert growlib.with_sums(frame.assign(size_loss=7.0))["train_loss"].tolist() == [8, 9]
+
+
+def test_limits_over_trials_are_the_quantiles_of_resampled_trials():
+    x = np.random.default_rng(3).standard_normal(30)
+    found = growlib.over_trials(lambda places: {"mean": x[places].mean(), "count": len(places)}, 30, resamples=400)
+    generator = np.random.default_rng(0)
+    drawn = [x[generator.integers(0, 30, 30)].mean() for _ in range(400)]
+    assert found.loc["mean"].tolist() == pytest.approx([x.mean(), *np.quantile(drawn, [0.025, 0.975])])
+    assert found.loc["count"].tolist() == [30, 30, 30]
+
+
+@pytest.mark.parametrize("wins", ["all", "none"])
+def test_where_all_pairs_agree_the_interval_is_the_exact_one(wins):
+    a, b = np.arange(1.0, 9), np.arange(2.0, 10)
+    found = growlib._interval((a, b) if wins == "all" else (b, a), "probability", 100, 0, 0)
+    exact = stats.binomtest(8 if wins == "all" else 0, 8).proportion_ci(method="exact")
+    assert (found["estimate"], found["low"], found["high"]) == (float(wins == "all"), exact.low, exact.high) and "p" not in found
+
+
+def test_an_interval_that_has_no_bca_is_the_percentile_one():
+    a, b = np.array([1.0, 1, 1, 1, 3]), np.ones(5)  # leaving out any one pair changes no median
+    assert growlib._interval((a, b), "ratio of medians", 400, 0, 0) == {"estimate": 1, "low": 1, "high": 3}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_gate_that_is_shut_or_fully_open_has_a_slope_of_exactly_0(dtype):
+    assert growlib.staircase_slope(torch.tensor([-1, 0, 1, 2], dtype=dtype)).tolist() == [0, 0, 0, 0]  # sin π is 1.2e-16
+    for mask, size in (("shared", [-1.0, 0, 9, 12]), ("staircase", [0.0, 9]), ("reversed", [0.0, 9])):
+        assert (growlib.AuxiliaryWeight(mask=mask).slope(torch.tensor(size, dtype=dtype), 9) == 0).all()
+    assert (growlib.ControllerMask(mask="neuron").slope(torch.tensor([0.0, 1], dtype=dtype), 9) == 0).all()
+
+
+@pytest.mark.parametrize("growth, arm, needed", [
+    ({}, "growing", 6), ({"start": 5.0}, "grown", 6), ({"start": 5.0, "frozen": True}, "static", 6), ({"start": 7.5}, "growing", 9),
+    ({"target": 8.0}, "growing", 9), ({"mask": "shared"}, "growing", 9), ({"opens": "rate"}, "growing", 9), ({"target": 2.5}, "growing", 4)], ids=str)
+def test_an_arm_has_its_name_and_needs_one_neuron_more_than_its_size(growth, arm, needed):
+    growth = growlib.AuxiliaryWeight(**growth)
+    assert growth.arm() == arm and isinstance(growth.arm(), str)
+    values = growlib.replace(growth, start=torch.tensor([0.0, growth.start]), target=torch.tensor([growth.target, 1.0]))
+    assert values.needed(9) == needed and values.needed(3) == 3
+
+
+def test_arms_of_many_networks_are_named_one_by_one():
+    growth = growlib.AuxiliaryWeight(start=np.array([0.0, 5.0, 5.0]), frozen=np.array([False, False, True]))
+    assert growth.arm().tolist() == ["growing", "grown", "static"]
+
+
+@pytest.mark.parametrize("field", ["start", "target"])
+def test_a_controller_opens_no_more_than_everything(field):
+    assert getattr(growlib.ControllerMask(**{field: 1.0}), field) == 1
+    with pytest.raises(ValueError, match=rf"{field} is 1\.01; it takes at most 1, where every neuron takes part"):
+        growlib.ControllerMask(**{field: 1.01})
+    growlib.ControllerMask(coupling=1.01, speed=2.0, feeds=3.0, start_noise=4.0)
+
+
+def test_the_shapes_of_the_layers():
+    assert growlib.layer_shapes(9) == [(3, 9), (10, 1)]
+    assert growlib.layer_shapes([4, 2], inputs=3, outputs=5) == [(5, 4), (5, 2), (3, 5)]
+
+
+def test_every_network_has_gates_of_its_own():
+    size = torch.tensor([0.0, 0.5, 1.0])
+    for mask, gates in (("shared", [[0.0, 0.5, 1], [0.0, 0.5, 1]]), ("neuron", [[0.0, 1, 1], [0.0, 0, 1]])):
+        growth = growlib.ControllerMask(mask=mask)
+        torch.testing.assert_close(growth.gate(size, 2), torch.tensor(gates))
+        assert growth.slope(size, 2).shape == (2, 3)
+    assert growlib.AuxiliaryWeight(mask="shared").gate(size, 2).shape == growlib.AuxiliaryWeight(opens="rate").acts(size, 2).shape == (2, 3)
+
+
+def test_only_a_start_of_0_has_noise():
+    starts = [growlib.initial_weights(0, [0, 1], 3, growlib.ControllerMask(start=start))[0] for start in (0.0, 0.5)]
+    noise = [growlib.random_stream(0, k, "start").standard_normal() for k in (0, 1)]
+    assert starts[0].tolist() == [1e-5 * each for each in noise] and (starts[1] == 0.5).all()
+
+
+def test_several_layers_are_drawn_one_after_the_other():
+    theta = growlib.initial_weights(3, [4, 6], [5, 3], growlib.AuxiliaryWeight(start=2.0), inputs=2)
+    drawn = [growlib.random_stream(3, k, "weights").uniform(-1, 1, 4 * 5 + 6 * 3 + 4) for k in (4, 6)]
+    np.testing.assert_array_equal(theta, np.vstack([[2, 2], np.stack(drawn, axis=1)]))
+
+
+def test_operations_of_networks_counted_by_hand():
+    task = growlib.task("cubic-1")
+    assert growlib._flops(task, [9]) == 3 + 4 + 6
+    assert growlib._flops(task, [4, 2]) == ((3 + 4 * 1 + 6 * 2) * 4 + (3 + 4 * 4 + 6 * 1) * 2) / 6
+    assert growlib._flops(growlib.task("spirals", classes=3), [5]) == 3 + 4 * 2 + 6 * 3
