@@ -3,14 +3,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 NB ?=
 # two test processes share the cores: with two threads each they wait for one another, 30 times slower
-test test-all: export OMP_NUM_THREADS = 1
+test test-all mutation: export OMP_NUM_THREADS = 1
 test-all: export GROWLIB_EXAMPLES = 200
 # `make bench` tells how long a command took when it last ran to its end, all of it
 began = @mkdir -p .cache && date +%s > .cache/began-$@
 ended = @$(if $(NB),,echo "$@,$$(date +%F),$$(($$(date +%s) - $$(cat .cache/began-$@)))" >> .cache/timings.csv)
 
 .DEFAULT_GOAL := help
-.PHONY: help figures paper notebooks lab dashboard test test-all bench readme lock clean
+.PHONY: help figures paper notebooks lab dashboard test test-all pythons mutation bench readme lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,12 @@ test: .venv/ready  ## what CI runs; with Chromium on the machine, three notebook
 test-all: test  ## and what takes longer: every notebook in Chromium, every figure, strictly
 	$(BIN)/python -m pytest -m slow tests
 	$(BIN)/python tools/notebooks.py --scale quick
+
+pythons: .venv/ready  ## the module's tests on every Python here, with the oldest and newest libraries: tests/PYTHONS.md (an hour, 6 GB)
+	$(BIN)/python tools/pythons.py
+
+mutation: .venv/ready  ## which small changes of the method's core no test notices: tests/MUTATION.md (half an hour)
+	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python tests/mutation.py
 
 bench: .venv/ready $(if $(JAX),.cache/jax-venv/ready)  ## measures speed, memory and start into figures/benchmarks.md (JAX=1: beside JAX)
 	$(BIN)/python tests/benchmarks/bench.py
