@@ -67,12 +67,13 @@ def mutants(function):
         for other in changes(node):
             mutant = copy.deepcopy(function)
             _, within, name, k = list(places(mutant))[at]
-            before = ast.unparse(parent if isinstance(node, ast.Constant) else node)
+            alone = not isinstance(node, ast.Constant) or isinstance(parent, ast.arguments)  # a number is shown with what it stands in
+            before = ast.unparse(node if alone else parent)
             if k is None:
                 setattr(within, name, other)
             else:
                 getattr(within, name)[k] = other
-            after = "pass" if isinstance(other, ast.Pass) else ast.unparse(within if isinstance(node, ast.Constant) else other)
+            after = "pass" if isinstance(other, ast.Pass) else ast.unparse(other if alone else within)
             text = " ".join(f"{before[:150]} → {after[:150]}".split())
             told[text] = told.get(text, 0) + 1
             yield text + f" ({told[text]})" * (told[text] > 1), ast.fix_missing_locations(mutant)

@@ -25,9 +25,9 @@ def test_sums_are_derived_where_they_are_left_out():
 
 def test_limits_over_trials_are_the_quantiles_of_resampled_trials():
     x = np.random.default_rng(3).standard_normal(30)
-    found = growlib.over_trials(lambda places: {"mean": x[places].mean(), "count": len(places)}, 30, resamples=400)
+    found = growlib.over_trials(lambda places: {"mean": x[places].mean(), "count": len(places)}, 30)
     generator = np.random.default_rng(0)
-    drawn = [x[generator.integers(0, 30, 30)].mean() for _ in range(400)]
+    drawn = [x[generator.integers(0, 30, 30)].mean() for _ in range(2000)]
     assert found.loc["mean"].tolist() == pytest.approx([x.mean(), *np.quantile(drawn, [0.025, 0.975])])
     assert found.loc["count"].tolist() == [30, 30, 30]
 
@@ -107,3 +107,11 @@ def test_operations_of_networks_counted_by_hand():
     assert growlib._flops(task, [9]) == 3 + 4 + 6
     assert growlib._flops(task, [4, 2]) == ((3 + 4 * 1 + 6 * 2) * 4 + (3 + 4 * 4 + 6 * 1) * 2) / 6
     assert growlib._flops(growlib.task("spirals", classes=3), [5]) == 3 + 4 * 2 + 6 * 3
+
+
+def test_a_comparison_takes_2000_samples_of_seed_0_and_no_permutations_unless_told():
+    generator = np.random.default_rng(5)
+    frame = pd.DataFrame({"task": "t", "trial": [*range(20)] * 2, "arm": ["growing"] * 20 + ["grown"] * 20, "diverged": False,
+                          "test_loss": np.exp(generator.standard_normal(40))})
+    pd.testing.assert_frame_equal(growlib.compare(frame), growlib.compare(frame, resamples=2000, seed=0, permutations=0), check_exact=True)
+    assert "p" not in growlib.compare(frame, resamples=100)
