@@ -99,7 +99,9 @@ def report(settings, kept):
     yield "| function | mutants | noticed | lived |\n|---|---|---|---|"
     yield from (f"| `{name}` | {len(kept[name])} | {sum(kept[name].values())} | {len(kept[name]) - sum(kept[name].values())} |" for name in kept)
     all_of = [caught for name in kept for caught in kept[name].values()]
-    yield f"| all | {len(all_of)} | {sum(all_of)} | {len(all_of) - sum(all_of)} |\n\n## Those that lived\n"
+    yield f"| all | {len(all_of)} | {sum(all_of)} | {len(all_of) - sum(all_of)} |\n"
+    yield from (f"Not tried yet: `{name}`.\n" for name in settings if name not in kept)
+    yield "## Those that lived\n"
     for name, found in kept.items():
         lives = settings[name].get("lives", {})
         yield from (f"- `{name}`: `{text}`: {lives.get(text, 'no reason yet')}" for text, caught in found.items() if not caught)
