@@ -21,8 +21,9 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parent.parent
 HERE, REPORT = ROOT / ".cache/pythons", ROOT / "tests/PYTHONS.md"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
-TESTING = ("dask-jobqueue", "numpydoc", "psutil", "pytest", "pytest-xdist", "safetensors", "scikit-learn")  # at the pins of requirements.txt
-LEFT_OUT = ("test_browser.py", "test_project.py")  # they test the notebooks, the README and the pins
+TESTING = ("dask-jobqueue", "hypothesis", "ipykernel", "numpydoc", "papermill", "psutil", "pytest", "pytest-xdist", "safetensors",
+           "scikit-learn")  # at the pins of requirements.txt
+LEFT_OUT = ("test_browser.py", "test_project.py", "test_safety.py")  # they test the notebooks, the README, the pins and the servers
 SHOWN = ("torch", "numpy", "scipy", "pandas", "pyarrow", "matplotlib", "seaborn", "tqdm", "ipywidgets", "dask")
 
 
@@ -72,7 +73,7 @@ def table(rows):
     """The report: a row a case."""
     yield "# The module's tests on other Pythons and libraries\n\n`make pythons` writes this page: every Python that the machine has, with the newest"
     yield ("libraries that `pyproject.toml` allows, and the oldest Python with the oldest ones. Left out are "
-           f"{' and '.join(f'`{name}`' for name in LEFT_OUT)}, which test what is around the module.\n")
+           f"{', '.join(f'`{name}`' for name in LEFT_OUT)}, which test what is around the module.\n")
     yield f"| Python | libraries | passed | failed | skipped | {' | '.join(SHOWN)} | date |\n|{'---|' * (len(SHOWN) + 6)}"
     for row in rows:
         python, libraries = row["case"].split("-")
