@@ -816,13 +816,13 @@ def _gates(growth, size, widths):
     return torch.cat([part(size, width) for part in (growth.acts, slope) for width in widths])
 
 
-def _epoch_of(state, groups, knobs, growth, widths, task, optimizer, compiled, threads):
-    """A function from state and groups to state: one epoch, with a step for every group of chunks like `groups`, see `_groups`.
+def _step_of(state, group, knobs, growth, widths, task, optimizer, compiled, threads):
+    """A function from the state and a group of chunks like `group`, see `_groups`, to the state after one step.
 
     It is compiled for tensors like these; λ and the like are tensors too, so that one code serves them all. It is traced
-    and given to the compiler directly: torch.compile checks its guards in every epoch, which takes longer than the epoch.
+    and given to the compiler directly: torch.compile checks its guards in every step, which takes longer than the step.
     """
-    bare, (x, y, share) = replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False, speed=1.0), groups[0][0]
+    bare, (x, y, share) = replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False, speed=1.0), group[0]
     shapes = layer_shapes(widths, task.inputs, task.outputs)
     rows = _rows_of(shapes, optimizer)
     key = bare, tuple(widths), task.loss, task.outputs, optimizer, threads, state.shape, state.dtype, state.device
@@ -841,13 +841,7 @@ def _epoch_of(state, groups, knobs, growth, widths, task, optimizer, compiled, t
 
     gradient = _machine_code((key, x.shape, "gradient"), gradient, [state, x, y, share], compiled, threads)
     update = _machine_code((key, "update"), update, [state, state[:rows[0]], *knobs], compiled, threads)
-
-    def epoch(state, groups):
-        for group in groups:
-            state = update(state, sum(gradient(state, *chunk) for chunk in group), *knobs)
-        return state
-
-    return epoch
+    return lambda state, group: update(state, sum(gradient(state, *chunk) for chunk in group), *knobs)
 
 
 _COMPILED = {}  # machine code by all that it depends on
@@ -1249,9 +1243,9 @@ def _epochs(state, epochs, groups, knobs, growth, widths, few, task, optimizer, 
         rows = pack(size, [layer[:fan_in, :neurons] for layer, (fan_in, neurons) in zip(layers, shapes, strict=True)])[:, 0]
         part = [s[rows] if len(s) > 1 else s for s in state]
         packed = torch.cat([*part, _gates(growth, part[0][0], active), part[0][:1], torch.zeros_like(part[0][:1])])
-        train = _epoch_of(packed, groups(0), knobs, growth, active, task, optimizer, compiled, threads)
-        for epoch in epochs:
-            packed = train(packed, groups(epoch))
+        step = _step_of(packed, groups(0)[0], knobs, growth, active, task, optimizer, compiled, threads)
+        for group in itertools.chain.from_iterable(map(groups, epochs)):
+            packed = step(packed, group)
         *part, _, peak, used = packed.split(_rows_of(shapes, optimizer))
         cost += sum(active) * len(epochs)
         if active == widths or (peak <= active[0]).all():
