@@ -725,13 +725,11 @@ def size_loss(size: torch.Tensor, target: torch.Tensor, coupling: torch.Tensor) 
 
 
 def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
-    """Gradient of the task loss by theta, (rows, T), of points that count `share` each; one hidden layer is written out.
+    """Gradient of the task loss by theta, (rows, T), of points that count `share` each, written out for one hidden layer.
 
     x is (I, P, T) and y (P, T); gate and slope are (A, T) for the first A neurons, which are all that theta holds. Written
-    out it compiles to a third of the time; for more layers autograd makes it.
+    out it compiles to a third of the time; for more layers see `_by_autograd`.
     """
-    if len(shapes) > 2:
-        return _by_autograd(theta, gate, slope, x, y, share, growth, shapes, loss)
     size, (hidden, output) = unpack(theta, shapes)
     b, u, w, c, v, fed = *hidden[:2], hidden[2:], output[0], output[1:], growth.feeds * size  # b, u: (A, T), w: (I, A, T), c: (O, T), v: (A, O, T)
     many, alone = len(x) > MANY_INPUTS, x.shape[-1] == 1
@@ -829,7 +827,7 @@ def _step_of(state, group, knobs, growth, widths, task, optimizer, compiled, thr
 
     def gradient(state, x, y, share):
         theta, *_, gates, _, _ = state.split(rows)
-        return _gradient(theta, *gates.chunk(2), x, y, share, bare, shapes, task.loss)
+        return (_gradient if len(shapes) == 2 else _by_autograd)(theta, *gates.chunk(2), x, y, share, bare, shapes, task.loss)
 
     update = functools.partial(_update, growth=bare, widths=widths, shapes=shapes, optimizer=optimizer)
     if isinstance(share, float):
