@@ -804,8 +804,7 @@ def _update(state, gradient, lr, target, coupling, moves, heeds, *, growth, widt
 def _rows_of(shapes, optimizer):
     """How many rows of the state are theta, what Kahan's sum lost of it, Adam's moments and epoch, gates, peak, use."""
     rows = 1 + sum(fan_in * neurons for fan_in, neurons in shapes)
-    hidden = sum(neurons for _, neurons in shapes[:-1])
-    return [rows, rows, *([rows, rows, 1] if optimizer == "adam" else []), 2 * hidden, 1, 1]
+    return [rows, rows, *([rows, rows, 1] if optimizer == "adam" else []), 2 * sum(neurons for _, neurons in shapes[:-1]), 1, 1]
 
 
 def _gates(growth, size, widths):
