@@ -648,9 +648,9 @@ def initial_weights(seed: int, trials: Sequence[int], width: int | Sequence[int]
         layers = [neurons[:, : 2 + inputs].transpose(0, 1), torch.cat([drawn[None, :outputs], neurons[:, 2 + inputs :]])]
     else:
         _, layers = unpack(torch.cat([drawn[:1], drawn]), shapes)
-    start, noise = np.asarray(growth.start, dtype=float), np.array([random_stream(seed, k, "start").standard_normal() for k in trials])
-    size = torch.tensor(start + (start == 0) * growth.start_noise * noise)
-    return pack(size, [layer * (len(layer) - 1) ** growth.fan_in_power for layer in layers])
+    start = torch.as_tensor(growth.start, dtype=torch.float64, device="cpu")
+    noise = torch.tensor([growth.start_noise * random_stream(seed, k, "start").standard_normal() for k in trials], dtype=torch.float64)
+    return pack(start + (start == 0) * noise, [layer * (len(layer) - 1) ** growth.fan_in_power for layer in layers])
 
 
 def outputs(theta: torch.Tensor, x: torch.Tensor, growth: Growth, width: int | Sequence[int], count: int = 1,
@@ -1151,13 +1151,12 @@ def _tensors(task, growth, settings, numbers, padded):
         return torch.tensor(np.broadcast_to(value, numbers.shape)[padded], **make)
 
     x, y = (torch.tensor(a, **make) for a in _data(task, settings, padded))
-    begins = replace(growth, start=np.broadcast_to(growth.start, numbers.shape)[padded])
-    shapes = layer_shapes(settings["width"], task.inputs, task.outputs)
-    theta = initial_weights(settings["seed"], numbers[padded], settings["width"], begins, task.inputs, task.outputs)
-    unpack(theta, shapes)[1][-1][1:] *= settings["output_scale"]
-    state = [theta.to(**make), *(torch.zeros(rows, len(padded), **make) for rows in _rows_of(shapes, settings["optimizer"])[1:-3])]
     moves, heeds = knob(growth.speed * (1.0 - np.asarray(growth.frozen))), knob(growth.learns_from == "loss")  # heeds the task loss, or only its own
     growth = replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
+    shapes = layer_shapes(settings["width"], task.inputs, task.outputs)
+    theta = initial_weights(settings["seed"], numbers[padded], settings["width"], growth, task.inputs, task.outputs)
+    unpack(theta, shapes)[1][-1][1:] *= settings["output_scale"]
+    state = [theta.to(**make), *(torch.zeros(rows, len(padded), **make) for rows in _rows_of(shapes, settings["optimizer"])[1:-3])]
     return x, y, growth, (knob(settings["lr"]), growth.target, growth.coupling, moves, heeds), state
 
 
