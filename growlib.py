@@ -455,11 +455,6 @@ def staircase_slope(n: torch.Tensor) -> torch.Tensor:
     return torch.where((n <= 0) | (n >= 1), torch.zeros_like(n), math.pi / 2 * torch.sin(math.pi * n))
 
 
-def _neurons_before(size, width):
-    """How many neurons stand before each of a layer, (width, 1), as numbers like `size`."""
-    return torch.arange(width, dtype=size.dtype, device=size.device)[:, None]
-
-
 _CONTROL = {"metadata": {"control": True}}  # of a field that only controls change; it is mentioned only where it differs
 
 
@@ -531,7 +526,7 @@ class AuxiliaryWeight(Growth):
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return N - m + 1 for the neurons m = 1 ... width, (width, T), at sizes N (T,): the argument of their gates (neurons)."""
-        before = _neurons_before(size, width)
+        before = torch.arange(width, device=size.device)[:, None]  # neurons
         return {"staircase": size - before, "reversed": size - before.flip(0), "shared": (size / width).expand(width, -1)}[self.mask]
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
@@ -563,7 +558,7 @@ class ControllerMask(Growth):
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return every neuron's gate, (width, T), 0 ... 1, for sizes s (T,), dimensionless."""
         p = torch.sin(math.pi / 2 * size) ** 2
-        return p.expand(width, -1) if self.mask == "shared" else (width * p - _neurons_before(size, width)).clamp(0, 1)
+        return p.expand(width, -1) if self.mask == "shared" else (width * p - torch.arange(width, device=size.device)[:, None]).clamp(0, 1)
 
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return the derivative of every gate by the size s (T,), (width, T), exactly 0 where a neuron's own gate is shut or fully open."""
