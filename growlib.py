@@ -1021,9 +1021,8 @@ def _trials(trials):
 
 
 def _data(task, settings, where, stream="data", points=None):
-    """The data sets of the trials of a run at `where`."""
-    sets = np.broadcast_to(settings["data_seed"], _trials(settings["trials"]).shape)
-    return task.draw(settings["seed"], sets[where], stream, points)
+    """The data sets of the trials of a run at `where`: all the same where it has one data_seed."""
+    return task.draw(settings["seed"], np.take(settings["data_seed"], where, mode="clip"), stream, points)
 
 
 def _widths(width):
