@@ -103,6 +103,11 @@ def _whole(name, value, low=1):
     return int(_require(fine, name, value, f"a whole number of at least {low}"))
 
 
+def _wholes(name, value, low=1):
+    """Return `value`, one whole number or several, as a list of int, or say which of them is none."""
+    return [_whole(name, each, low) for each in np.atleast_1d(np.array(value, dtype=object)).tolist() or [value]]
+
+
 def _choice(name, value, choices):
     """Return `value` if it is one of `choices`, or say which ones the argument `name` takes."""
     return _require(isinstance(value, str) and value in choices, name, value, f"one of {', '.join(choices)}")
@@ -1017,18 +1022,12 @@ def _plain(value):
 
 def _trials(trials):
     """The numbers of the trials: 0 ... n-1 for a count, or as given."""
-    return np.array([_whole("trials", k, 0) for k in trials]) if np.ndim(trials) and len(trials) else np.arange(_whole("trials", trials))
+    return np.array(_wholes("trials", trials, 0)) if np.ndim(trials) else np.arange(_whole("trials", trials))
 
 
 def _data(task, settings, where, stream="data", points=None):
     """The data sets of the trials of a run at `where`: all the same where it has one data_seed."""
     return task.draw(settings["seed"], np.take(settings["data_seed"], where, mode="clip"), stream, points)
-
-
-def _widths(width):
-    """The hidden layers' widths as a list."""
-    widths = [_whole("width", w.item() if isinstance(w, np.generic) else w) for w in np.atleast_1d(np.array(width, dtype=object))]
-    return _require(widths, "width", widths, "a whole number, or one for each hidden layer")
 
 
 def _log_every(epochs):
@@ -1092,8 +1091,8 @@ def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, 
     """
     what, growth = task(task_or_name), AuxiliaryWeight() if growth is None else growth
     _require(isinstance(growth, Growth), "growth", growth, "an AuxiliaryWeight or a ControllerMask")
-    numbers, ends = _trials(trials), [_whole("epochs", e) for e in np.atleast_1d(np.array(epochs, dtype=object))]
-    _require(ends and sorted(set(ends)) == ends, "epochs", epochs, "a whole number, or several in increasing order")
+    numbers, ends = _trials(trials), _wholes("epochs", epochs)
+    _require(sorted(set(ends)) == ends, "epochs", epochs, "a whole number, or several in increasing order")
     log_every = _log_every(ends[-1]) if log_every is None else _whole("log_every", log_every)
     settings = {"trials": trials, "epochs": epochs, "lr": lr, "width": width,
                 "seed": _whole("seed", seed, 0), "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
@@ -1102,7 +1101,7 @@ def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, 
                 "prune_at": _whole("prune_at", prune_at, 0), "batch": None if batch is None else _whole("batch", batch)}
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
-    much = (batch or 0) * max(_widths(width)) >= CHUNK if what.large else len(numbers) > BLOCK / 2
+    much = (batch or 0) * max(_wholes("width", width)) >= CHUNK if what.large else len(numbers) > BLOCK / 2
     threads = min(torch.get_num_threads(), 4) if much else 1
     block = 1 if what.large else min(64 * math.ceil(len(numbers) / 64), BLOCK * threads)
     blocks = np.split(np.arange(len(numbers)), range(block, len(numbers), block))
@@ -1116,11 +1115,10 @@ def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, 
 
 def _check_against(numbers, growth, settings):
     """Hold the arguments of `fit` against each other and against the machine."""
-    given = {f.name: getattr(growth, f.name) for f in fields(Growth)} | {"lr": settings["lr"]}
-    widths = _widths(settings["width"])
-    _number("lr", settings["lr"], 0, above=True, many=True)
-    sets = numbers if settings["data_seed"] is None else np.atleast_1d(settings["data_seed"])
-    given["data_seed"] = settings["data_seed"] = np.array([_whole("data_seed", k, 0) for k in sets.tolist()])
+    given = {f.name: getattr(growth, f.name) for f in fields(Growth)} | {"lr": _number("lr", settings["lr"], above=True, many=True)}
+    widths = _wholes("width", settings["width"])
+    sets = numbers if settings["data_seed"] is None else settings["data_seed"]
+    given["data_seed"] = settings["data_seed"] = np.array(_wholes("data_seed", sets, 0))
     for name, value in given.items():
         _require(np.size(value) in (1, len(numbers)), name, value, f"one value, or one for each of the {len(numbers)} trials")
     for name in ("start", "target"):
@@ -1173,7 +1171,7 @@ def _groups(x, y, task, width, batch, order=None):
 
 def _train(task, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, progress):
     """Train the trials at `where` as one block, padded to its full size: history, weights and snapshots."""
-    began, widths = time.perf_counter(), _widths(settings["width"])
+    began, widths = time.perf_counter(), _wholes("width", settings["width"])
     padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
     x, y, growth, knobs, state = _tensors(task, growth, settings, numbers, padded)
     points, batch, optimizer, cost_of_one = task.train_points, settings["batch"], settings["optimizer"], _flops(task, widths)
@@ -1276,7 +1274,7 @@ def _right(y_hat, y):
 
 def _about(task, growth, settings, numbers):
     """The settings of every network, a row each."""
-    widths = _widths(settings["width"])
+    widths = _wholes("width", settings["width"])
     moving = {name: np.asarray(getattr(growth, name), dtype=float) for name in ("start", "target", "coupling")}
     about = {"task": task.name, "method": type(growth).__name__, "mask": growth.mask, "learns_from": growth.learns_from,
              "arm": growth.arm(), "control": settings["control"], "trial": numbers, **moving,
@@ -1358,7 +1356,7 @@ def shrink(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int | Seq
     """
     _joined(linear_in, linear_out, optimizer)
     norms = linear_in.weight.norm(dim=1) * linear_out.weight.norm(dim=0)
-    gone = {_whole("n", k, 0) for k in (n if np.ndim(n) else norms.argsort(stable=True)[: _whole("n", n)].tolist())}
+    gone = set(_wholes("n", n if np.ndim(n) else norms.argsort(stable=True)[: _whole("n", n)].tolist(), 0))
     kept = torch.tensor([k for k in range(len(norms)) if k not in gone], device=norms.device, dtype=torch.long)
     _require(0 < len(kept) == len(norms) - len(gone), "n", n, f"some, not all, of the neurons 0 ... {len(norms) - 1}")
     _resize(linear_in, linear_out, lambda tensor, dim, _: tensor.index_select(dim, kept), optimizer)
@@ -1629,7 +1627,7 @@ def _cells(settings, seconds=None):
 
 def _seconds(setting):
     """What a network of this setting takes one core, within a factor of two (fitted to the scaling study)."""
-    what, widths = task(setting["task"], **setting.get("options", {})), _widths(setting.get("width", 9))
+    what, widths = task(setting["task"], **setting.get("options", {})), _wholes("width", setting.get("width", 9))
     return np.max(setting.get("epochs", 4000)) * what.train_points * (160 + _flops(what, widths) * sum(widths) / (1 + what.outputs / 4)) / CORE_FLOPS
 
 
