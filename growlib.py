@@ -1396,7 +1396,7 @@ _ONE_CELL = threading.Lock()  # a process computes one cell at a time
 CELL_SECONDS, CORE_FLOPS = 60, 8e9  # work in one piece of a study, by what a core does in a second, roughly
 KEPT_TRIALS, DRAWN_TRIALS, MAPPED_TRIALS = 200, 20, 3  # trials whose history, fit on a line, and classes on a plane a study keeps
 CHOSEN = ("start", "target", "coupling", "lr")  # kept in float64, so that they can be looked up
-FRAMES = ("finals", "history", "curves")
+FRAMES = {"finals": "", "history": "-history", "curves": "-curves"}  # what is kept of a study, and how the names of its files end
 
 
 def arms(method: type[Growth] = AuxiliaryWeight, **choices) -> dict[str, Growth]:
@@ -1566,7 +1566,6 @@ def stored(study: str, what: str = "finals") -> pd.DataFrame:
     FileNotFoundError
         `data/` does not hold the study.
     """
-    _choice("study", study, STUDIES), _choice("what", what, FRAMES)
     path = _path(study, what)
     if not path.exists():
         raise FileNotFoundError(f"study {study!r} is not in {path.parent}; `make paper` computes it")
@@ -1574,8 +1573,8 @@ def stored(study: str, what: str = "finals") -> pd.DataFrame:
     return frame if what == "curves" else with_sums(frame)
 
 
-def _path(study, what):
-    return HOME / "data" / (f"{study}.parquet" if what == "finals" else f"{study}-{what}.parquet")
+def _path(study, what="finals"):
+    return HOME / "data" / f"{_choice('study', study, STUDIES)}{FRAMES[_choice('what', what, FRAMES)]}.parquet"
 
 
 def about_stored(study: str) -> dict:
@@ -1583,7 +1582,7 @@ def about_stored(study: str) -> dict:
 
     ValueError where the study is unknown, FileNotFoundError where it is not stored.
     """
-    return json.loads(pq.read_schema(_path(_choice("study", study, STUDIES), "finals")).metadata[b"growlib"])
+    return json.loads(pq.read_schema(_path(study)).metadata[b"growlib"])
 
 
 def _described(settings):
@@ -1593,8 +1592,7 @@ def _described(settings):
 
 def is_stored(study: str) -> bool:
     """Return whether `data/` holds the whole study, with the settings and the method of this program; ValueError where it is unknown."""
-    there = all(_path(_choice("study", study, STUDIES), what).exists() for what in FRAMES)
-    about = about_stored(study) if there else {}
+    about = about_stored(study) if all(_path(study, what).exists() for what in FRAMES) else {}
     return about.get("method") == METHOD and about["settings"] == [_described(s) for s in published(study)]
 
 
