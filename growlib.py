@@ -1617,7 +1617,6 @@ def _cells(settings, seconds=None):
         most = len(networks) if most > len(networks) else max(1, int(most)) if most < BLOCK else int(most) // BLOCK * BLOCK
         for first in range(0, len(networks), most):
             part = {name: column.tolist() for name, column in networks[first : first + most].items()}
-            part |= {name: values[0] for name, values in part.items() if name != "trials" and len(set(values)) == 1}
             growth = replace(shared["growth"], **{name: part.pop(name) for name in VARIED})
             cells.append(shared | part | {"growth": growth})
     return cells
