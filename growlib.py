@@ -979,8 +979,7 @@ class Run:
         They are 1000 fresh points, or the test points of a large set or a table. ValueError of a regression.
         """
         _require(self.task.classes, "task", self.task.name, "a classification, so that there is a confusion matrix")
-        theta = self.theta()
-        seen = (_fresh(theta[:, [k]], self.growth, self.task, self.settings, [k]) for k in range(theta.shape[1]))
+        seen = (_fresh(theta, self.growth, self.task, self.settings, [k]) for k, theta in enumerate(self.theta().split(1, dim=1)))
         counts = np.stack([np.bincount((y.long() * self.task.classes + _classes(y_hat))[:, 0], minlength=self.task.classes**2) for y_hat, y in seen])
         classes = pd.DataFrame(itertools.product(range(self.task.classes), repeat=2), columns=["true_class", "predicted_class"])
         return self.networks.merge(classes, how="cross").assign(count=counts.ravel())
@@ -1379,8 +1378,7 @@ def _resize(linear_in, linear_out, change, optimizer):
     """Put change(tensor, dim, key) in place of the weights between two layers, where key is 0, and of what the optimizer keeps of them."""
     groups, state = (optimizer.param_groups, optimizer.state) if optimizer else ([], {})
     for layer, name, dim in ((linear_in, "weight", 0), (linear_in, "bias", 0), (linear_out, "weight", 1)):
-        old = getattr(layer, name)
-        if old is None:
+        if (old := getattr(layer, name)) is None:
             continue
         setattr(layer, name, new := torch.nn.Parameter(change(old.detach(), dim, 0), old.requires_grad))
         for group in groups:
