@@ -605,7 +605,7 @@ def layer_shapes(width: int | Sequence[int], inputs: int = 1, outputs: int = 1) 
     ValueError
         One of them is no count.
     """
-    widths = [*_widths(width), _whole("outputs", outputs)]
+    widths = [*_wholes("width", width), _whole("outputs", outputs)]
     return [(1 + fan_in, neurons) for fan_in, neurons in zip([1 + _whole("inputs", inputs), *widths[:-1]], widths, strict=True)]
 
 
@@ -1091,12 +1091,12 @@ def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, 
     _require(isinstance(growth, Growth), "growth", growth, "an AuxiliaryWeight or a ControllerMask")
     numbers, ends = _trials(trials), _wholes("epochs", epochs)
     _require(sorted(set(ends)) == ends, "epochs", epochs, "a whole number, or several in increasing order")
-    log_every = _log_every(ends[-1]) if log_every is None else _whole("log_every", log_every)
-    settings = {"trials": trials, "epochs": epochs, "lr": lr, "width": width,
-                "seed": _whole("seed", seed, 0), "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
-                "dtype": _choice("dtype", dtype, ("float32", "float64")), "log_every": log_every,
-                "data_seed": data_seed, "device": device, "control": control, "output_scale": _number("output_scale", output_scale).item(),
-                "prune_at": _whole("prune_at", prune_at, 0), "batch": None if batch is None else _whole("batch", batch)}
+    settings = {"trials": trials, "epochs": epochs, "lr": lr, "width": width, "device": device, "control": control, "seed": _whole("seed", seed, 0),
+                "optimizer": _choice("optimizer", optimizer, ("gd", "adam")), "dtype": _choice("dtype", dtype, ("float32", "float64")),
+                "log_every": _log_every(ends[-1]) if log_every is None else _whole("log_every", log_every),
+                "data_seed": np.array(_wholes("data_seed", numbers if data_seed is None else data_seed, 0)),
+                "output_scale": _number("output_scale", output_scale).item(), "prune_at": _whole("prune_at", prune_at, 0),
+                "batch": None if batch is None else _whole("batch", batch)}
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
     much = (batch or 0) * max(_wholes("width", width)) >= CHUNK if what.large else len(numbers) > BLOCK / 2
@@ -1113,10 +1113,8 @@ def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, 
 
 def _check_against(numbers, growth, settings):
     """Hold the arguments of `fit` against each other and against the machine."""
-    given = {f.name: getattr(growth, f.name) for f in fields(Growth)} | {"lr": _number("lr", settings["lr"], above=True, many=True)}
+    given = vars(growth) | {"lr": _number("lr", settings["lr"], above=True, many=True), "data_seed": settings["data_seed"]}
     widths = _wholes("width", settings["width"])
-    sets = numbers if settings["data_seed"] is None else settings["data_seed"]
-    given["data_seed"] = settings["data_seed"] = np.array(_wholes("data_seed", sets, 0))
     for name, value in given.items():
         _require(np.size(value) in (1, len(numbers)), name, value, f"one value, or one for each of the {len(numbers)} trials")
     for name in ("start", "target"):
