@@ -785,8 +785,7 @@ def _update(state, gradient, lr, target, coupling, moves, heeds, *, growth, widt
     otherwise be computed anew for every point.
     """
     theta, lost, *moments, _, peak, used = state.split(_rows_of(shapes, optimizer))
-    size_part = heeds * gradient[0] + 2 * coupling * (theta[0] - target)
-    change = torch.cat([size_part[None], gradient[1:]])
+    change = torch.cat([(heeds * gradient[0] + 2 * coupling * (theta[0] - target))[None], gradient[1:]])
     if optimizer == "adam":  # betas 0.9, 0.999, eps 1e-8
         moments = mean, square, epoch = 0.9 * moments[0] + 0.1 * change, 0.999 * moments[1] + 0.001 * change**2, moments[2] + 1
         change = mean / (1 - 0.9**epoch) / (torch.sqrt(square / (1 - 0.999**epoch)) + 1e-8)
@@ -795,9 +794,8 @@ def _update(state, gradient, lr, target, coupling, moves, heeds, *, growth, widt
     if growth.forgets:
         arrives = (torch.abs(before - target) > target / 100) & (torch.abs(theta[0] - target) <= target / 100)
         moments = [part * ~arrives for part in moments]
-    gates, now = _gates(growth, theta[0], widths), theta[:1]
-    used = used + (gates[: len(gates) // 2] > 1e-3).sum(0, keepdim=True)
-    return torch.cat([theta, lost, *moments, gates, torch.maximum(peak, now), used])
+    gates = _gates(growth, theta[0], widths)
+    return torch.cat([theta, lost, *moments, gates, torch.maximum(peak, theta[:1]), used + (gates[: len(gates) // 2] > 1e-3).sum(0, keepdim=True)])
 
 
 def _rows_of(shapes, optimizer):
@@ -1234,8 +1232,7 @@ def _epochs(state, epochs, groups, knobs, growth, widths, few, task, optimizer, 
         cost += sum(active) * len(epochs)
         if active == widths or (peak <= active[0]).all():
             break
-    state = [s.index_copy(0, rows, p) if len(s) > 1 else p for s, p in zip(state, part, strict=True)]
-    return state, used[0], cost, active
+    return [s.index_copy(0, rows, p) if len(s) > 1 else p for s, p in zip(state, part, strict=True)], used[0], cost, active
 
 
 def _measure(theta, x, y, growth, task, widths):
