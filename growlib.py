@@ -267,8 +267,7 @@ def _bessel(x, orders, low, high, least, most):
 
 def _polynomial(*conditions):
     """The polynomial of least degree with value (or slope, where order is 1) as in `conditions` of (x, order, value)."""
-    powers = np.eye(len(conditions))
-    rows = [[np.polynomial.Polynomial(p).deriv(order)(x) for p in powers] for x, order, _ in conditions]
+    rows = [[np.polynomial.Polynomial(power).deriv(order)(x) for power in np.eye(len(conditions))] for x, order, _ in conditions]
     return np.polynomial.Polynomial(np.linalg.solve(rows, [value for *_, value in conditions]))
 
 
