@@ -2048,8 +2048,7 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
         with output.hold_sync():  # what is there stays until the new picture is
             output.outputs = ()
             try:
-                draw(**{name: control.value for name, control in controls.items()}).savefig(drawn := io.BytesIO())
-                output.append_display_data(Image(drawn.getvalue()))
+                output.append_display_data(Image(Picture._repr_png_(draw(**{name: control.value for name, control in controls.items()}))))
             except ValueError as error:
                 output.append_stdout(f"growlib: {error}")
             finally:
