@@ -1,5 +1,6 @@
 import csv
 import os
+import signal
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -14,6 +15,8 @@ hypothesis.configuration.set_hypothesis_home_dir(Path(__file__).parents[1] / ".c
 hypothesis.settings.register_profile("growlib", max_examples=int(EXAMPLES or 20), derandomize=not EXAMPLES, deadline=None)
 hypothesis.settings.load_profile("growlib")
 matplotlib.use("agg")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: what the tests start would ignore Ctrl-C, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # two test processes share two cores
 
 
