@@ -57,7 +57,7 @@ def tried(case, python):
     ignored = [f"--ignore=tests/{name}" for name in LEFT_OUT]
     run = [inside, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "not slow", "-W", "ignore::DeprecationWarning",
            f"--junitxml={report}", *ignored, "tests"]  # one library's word to another is no failure
-    subprocess.run(run, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    subprocess.run(run, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1", "MPLCONFIGDIR": str(home)})
     shutil.rmtree(home)
     if not report.exists():
         return row | {"failures": ["pytest did not start"]}
