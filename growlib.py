@@ -1017,7 +1017,7 @@ def _plain(value):
 
 def _trials(trials):
     """The numbers of the trials: 0 ... n-1 for a count, or as given."""
-    return np.array(_wholes("trials", trials, 0)) if np.ndim(trials) else np.arange(_whole("trials", trials))
+    return np.array(_wholes("trials", trials, 0)) if np.ndim(trials) and len(trials) else np.arange(_whole("trials", trials))
 
 
 def _data(task, settings, where, stream="data", points=None):

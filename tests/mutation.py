@@ -110,6 +110,9 @@ def report(settings, kept):
 def main(chosen):
     """Try the mutants of the chosen functions, or of all, and write the report."""
     settings, results = tomllib.loads((HERE / "mutation.toml").read_text()), json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    for name in chosen:
+        if name not in settings:
+            sys.exit(f"FUNCTION is {name!r}; it takes one of {', '.join(settings)}")
     source = ast.parse(Path(growlib.__file__).read_text())
     growlib.fit("cubic-1", trials=1, epochs=1, width=[5, 5], compiled=False)  # loads what every child would have to load anew
     files = {HERE / test.split("::")[0] for each in settings.values() for test in each["tests"]}

@@ -87,6 +87,9 @@ def table(rows):
 
 def main(cases):
     """Try the cases and write the report."""
+    for case in cases:
+        if not re.fullmatch(r"3\.\d+-(newest|oldest)", case):
+            sys.exit(f"CASE is {case!r}; it takes a Python and its libraries, such as 3.12-newest")
     given = {re.search(r"3\.\d+", Path(path).name)[0]: path for path in os.environ.get("PYTHONS", "").split()}
     HERE.mkdir(parents=True, exist_ok=True)
     for case in cases or [f"{PYTHONS[0]}-oldest", *(f"{version}-newest" for version in PYTHONS)]:
