@@ -115,3 +115,43 @@ def test_a_comparison_takes_2000_samples_of_seed_0_and_no_permutations_unless_to
                           "test_loss": np.exp(generator.standard_normal(40))})
     pd.testing.assert_frame_equal(growlib.compare(frame), growlib.compare(frame, resamples=2000, seed=0, permutations=0), check_exact=True)
     assert "p" not in growlib.compare(frame, resamples=100)
+
+
+@pytest.mark.parametrize("target", [100.0, 60.0])
+def test_adam_forgets_when_a_size_comes_within_a_hundredth_of_its_target_and_no_other_time(target):
+    """Distances before and after a step, in hundredths of the target, from below and from above."""
+    before, after = np.array([[2, 0.5], [1.005, 0.5], [2, 0.995], [0.5, 0.4], [0.995, 0.5], [2, 1.005], [3, 2], [0.5, 2]]).T
+    forgets = [True, True, True, False, False, False, False, False]
+    growth, shapes = growlib.AuxiliaryWeight(forgets=True), growlib.layer_shapes(2)
+    for sign in (-1, 1):
+        size = torch.tensor(target * (1 + sign * before / 100))
+        theta, moments = torch.rand(10, len(size), dtype=torch.float64), torch.rand(2, 10, len(size), dtype=torch.float64)
+        theta[0], moments[:, 0], epochs = size, torch.tensor([[1.0], [1e-30]]), torch.full((1, len(size)), 5.0, dtype=torch.float64)
+        state = torch.cat([theta, torch.zeros_like(theta), *moments, epochs, torch.zeros(6, len(size))])
+        knobs = {"lr": 0.0, "target": torch.tensor(target).double(), "coupling": 0.0, "heeds": 1.0}
+        moved = growlib._update(state, torch.zeros_like(theta), moves=torch.ones(len(size)), **knobs | {"lr": 1.0}, growth=growth, widths=[2],
+                                shapes=shapes, optimizer="adam")
+        step = size - moved[0]  # of a size alone that is free, at a rate of 1
+        assert (step != 0).all()
+        lr = (size - target * (1 + sign * torch.tensor(after) / 100)) / step
+        done = growlib._update(state, torch.zeros_like(theta), moves=torch.ones(len(size)), **knobs | {"lr": lr}, growth=growth, widths=[2],
+                               shapes=shapes, optimizer="adam")
+        torch.testing.assert_close(done[0], torch.tensor(target * (1 + sign * after / 100)), rtol=0, atol=1e-6)
+        assert [not part.any() for part in done[20:41].T] == forgets
+
+
+def test_a_step_counts_the_neurons_that_take_part_by_their_gates_alone():
+    size = torch.tensor([0.0, 0.5, 1.5, 2.0, 3.0, 0.01, 1.03], dtype=torch.float64)  # sin²(π 0.01 / 2) is 0.0002, sin²(π 0.03 / 2) 0.002
+    theta = torch.cat([size[None], torch.zeros(9, len(size), dtype=torch.float64)])
+    state = torch.cat([theta, torch.zeros_like(theta), torch.zeros(6, len(size))])
+    knobs = {name: 0.0 for name in ("lr", "target", "coupling", "moves", "heeds")}
+    done = growlib._update(state, torch.zeros_like(theta), **knobs, growth=growlib.AuxiliaryWeight(), widths=[2], shapes=growlib.layer_shapes(2),
+                           optimizer="gd")
+    assert done[-1].tolist() == [0, 1, 2, 2, 2, 0, 2] and torch.equal(done[-2], size.clamp(min=0))
+
+
+def test_holm_takes_probabilities_alone():
+    assert growlib.holm([0.0, 1.0]).tolist() == [0.0, 1.0]
+    for p in ([-0.01], [1.01], [0.5, 2.0], [float("nan")], [[0.5]], 0.5, ["small"]):
+        with pytest.raises(ValueError, match=r"^p is .*; it takes a sequence of numbers from 0 to 1$"):
+            growlib.holm(p)
