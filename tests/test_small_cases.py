@@ -155,3 +155,9 @@ def test_holm_takes_probabilities_alone():
     for p in ([-0.01], [1.01], [0.5, 2.0], [float("nan")], [[0.5]], 0.5, ["small"]):
         with pytest.raises(ValueError, match=r"^p is .*; it takes a sequence of numbers from 0 to 1$"):
             growlib.holm(p)
+
+
+def test_two_pairs_have_an_interval_and_one_has_none():
+    pairs = pd.DataFrame({"task": "t", "diverged": False, "trial": [0, 1, 0, 1], "arm": ["growing"] * 2 + ["grown"] * 2, "test_loss": [1.0, 2, 4, 5]})
+    two, one = growlib.compare(pairs), growlib.compare(pairs[pairs["trial"] == 0])
+    assert two.loc[0, ["low", "high"]].tolist() == [0.25, 0.4] and one.loc[0, "estimate"] == 0.25 and one[["low", "high"]].isna().all(axis=None)
