@@ -312,7 +312,7 @@ def test_the_gradient_is_autograds(width, inputs, kind, size, seed, data):
         assume((edge.abs() < 1e-9).all())
     x, y = torch.tensor(rng.uniform(-1, 1, (inputs, 7, 2))), torch.tensor(rng.integers(0, max(count, 2), (7, 2)).astype(float))
     gates = growlib._gates(growth, theta[0], widths)
-    ours = growlib._gradient(theta, *gates.chunk(2), x, y, 1 / 7, growth, shapes, kind)
+    ours = (growlib._gradient if len(shapes) == 2 else growlib._by_autograd)(theta, *gates.chunk(2), x, y, 1 / 7, growth, shapes, kind)
     autograds = torch.func.grad(lambda t: growlib.task_loss(growlib.outputs(t, x, growth, width, count), y, kind).sum())(theta)
     torch.testing.assert_close(ours, autograds, atol=1e-12, rtol=1e-9)
 
