@@ -135,7 +135,8 @@ def served(target, folder, environment):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    line = subprocess.run(["make", "--no-print-directory", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip().splitlines()[-1]
+    told = subprocess.run(["make", "--no-print-directory", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True)
+    line = told.stdout.strip().splitlines()[-1]
     program, *arguments = shlex.split(line)
     arguments = [str(ROOT / "notebooks") if each == "notebooks" else each for each in arguments]
     command = [sys.executable, "-m", {"jupyter": "jupyter", "voila": "voila"}[Path(program).name], *arguments, "--no-browser", f"--port={port}"]
