@@ -2041,7 +2041,7 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
     import ipywidgets
     from IPython.display import Image, Javascript, display
 
-    controls, output, busy, waiting = {}, ipywidgets.Output(), ipywidgets.Label(), []
+    controls, output, busy, waiting, known = {}, ipywidgets.Output(), ipywidgets.Label(), [], inspect.signature(draw).parameters
 
     def redraw():
         busy.value = "training ..."
@@ -2059,7 +2059,7 @@ def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
         waiting[:] = [asyncio.get_running_loop().call_later(0.1, redraw)]  # by then all further changes are read
 
     for name, choice in sliders.items():
-        default = inspect.signature(draw).parameters[_choice("the name of a slider", name, inspect.signature(draw).parameters)].default
+        default = known[_choice("the name of a slider", name, known)].default
         if isinstance(choice, tuple) and 0 < 100 * choice[0] <= choice[1]:
             low, high = (math.log10(default) + round(20 * math.log10(end / default)) / 20 for end in choice)  # the default is on a step
             choice = ipywidgets.FloatLogSlider(value=default, min=low, max=high, step=0.05, readout_format=".3g")

@@ -72,7 +72,8 @@ class Job:
         return self.told.read_text().strip().split("\r")[-1] if self.told.exists() else ""
 
     def line(self) -> str:
-        return f"{self.source.stem}: cell {self.cell}, {time.monotonic() - self.began:.0f} s" + (f" ({self.training()})" if self.training() else "")
+        training = self.training()
+        return f"{self.source.stem}: cell {self.cell}, {time.monotonic() - self.began:.0f} s" + (f" ({training})" if training else "")
 
 
 def check_parameters(source: Path, parameters: dict) -> None:
