@@ -25,52 +25,54 @@ Legend. T trials are trained at once, and the trial axis is always the last one 
     L          loss            (T,)      task loss + size loss
 """
 
-import asyncio
 import contextlib
 import functools
-import hashlib
 import inspect
 import io
 import itertools
 import json
 import math
 import os
-import signal
 import tempfile
-import threading
 import time
-import tomllib
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, fields, replace
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from types import SimpleNamespace
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import seaborn as sns
 import torch
-import tqdm.auto
-from scipy import special, stats
-from torch.fx.experimental.proxy_tensor import make_fx
+from scipy import special
 
 METHOD = 1  # raised by hand whenever stored results would come out differently
 ARMS = ("growing", "grown", "static")
 LOSSES = ("squared", "logistic", "softmax")
-STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")  # each trial's independent random streams
-BLOCK = 512  # trials trained side by side, in large ensembles on each thread: what fits a core's cache
+STREAMS = (
+    "data",
+    "weights",
+    "start",
+    "noise",
+    "validation",
+    "fresh",
+)  # each trial's independent random streams
+BLOCK = (
+    512  # trials trained side by side, in large ensembles on each thread: what fits a core's cache
+)
 MANY_POINTS = 1000  # from so many training points on, trials train one at a time,
 CHUNK, CHUNK_POINTS = 80_000, 320  # on so many activations at a time, but no fewer points
 MANY_INPUTS = 4  # with more inputs their sum is not written out: a lone network takes matrix products, many side by side a loop
 FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
-ONLY_FINAL = ["flops_done", "seconds", "diverged", "accuracy_fresh"]  # columns of finals that histories leave out
+ONLY_FINAL = [
+    "flops_done",
+    "seconds",
+    "diverged",
+    "accuracy_fresh",
+]  # columns of finals that histories leave out
 TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
+HOME = Path(
+    os.environ.get("GROWLIB_HOME") or Path(__file__).resolve().parent
+)  # where data/, figures/ and the cache are
 
 # ------------------------------------------------------------------------------------------- checks
 
@@ -85,8 +87,17 @@ def _require(fine, name, value, takes):
 def _number(name, value, low=0.0, above=False, many=False):
     """Return `value` as float64, a scalar or with `many` one value a trial, or say what is wrong with the argument `name`."""
     array = _floats(value)
-    fine = array.ndim <= many and array.size and (np.isfinite(array) & ((array > low) if above else (array >= low))).all()
-    _require(fine, name, value, f"a finite number {'above' if above else 'of at least'} {low:g}{', or one for each trial' * many}")
+    fine = (
+        array.ndim <= many
+        and array.size
+        and (np.isfinite(array) & ((array > low) if above else (array >= low))).all()
+    )
+    _require(
+        fine,
+        name,
+        value,
+        f"a finite number {'above' if above else 'of at least'} {low:g}{', or one for each trial' * many}",
+    )
     return array
 
 
@@ -105,20 +116,54 @@ def _whole(name, value, low=1):
 
 def _wholes(name, value, low=1):
     """Return `value`, one whole number or several, as a list of int, or say which of them is none."""
-    return [_whole(name, each, low) for each in np.atleast_1d(np.array(value, dtype=object)).tolist() or [value]]
+    return [
+        _whole(name, each, low)
+        for each in np.atleast_1d(np.array(value, dtype=object)).tolist() or [value]
+    ]
 
 
 def _choice(name, value, choices):
     """Return `value` if it is one of `choices`, or say which ones the argument `name` takes."""
-    return _require(isinstance(value, str) and value in choices, name, value, f"one of {', '.join(choices)}")
+    return _require(
+        isinstance(value, str) and value in choices, name, value, f"one of {', '.join(choices)}"
+    )
 
 
-def _frame(name, frame, *columns, axes=None):
-    """Say so if the argument `name` is no frame with rows, or lacks some of `columns`; or `axes`, to draw it on, is not a single one."""
-    _require(axes is None or isinstance(axes, mpl.axes.Axes), "axes", type(axes).__name__, "one Axes, such as axes[0, 0] of new_figure's")
-    _require(isinstance(frame, pd.DataFrame) and len(frame), name, type(frame).__name__, "a DataFrame with rows")
+def _frame(name, frame, *columns):
+    """Say so if the argument `name` is no frame with rows, or lacks some of `columns`."""
+    _require(
+        isinstance(frame, pd.DataFrame) and len(frame),
+        name,
+        type(frame).__name__,
+        "a DataFrame with rows",
+    )
     lacking = [str(column) for column in columns if column not in frame]
-    _require(not lacking, name, list(frame), f"a frame that also has the columns {', '.join(lacking)}")
+    _require(
+        not lacking, name, list(frame), f"a frame that also has the columns {', '.join(lacking)}"
+    )
+
+
+@contextlib.contextmanager
+def _replacing(path, name="path"):
+    """A temporary name beside `path` that takes its place when the block ends well; `name` is the argument to blame."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+            yield Path(folder) / path.name
+            os.replace(Path(folder) / path.name, path)
+    except OSError as error:
+        what, where = ("folder", path.parent) if name == "folder" else ("file", path)
+        raise ValueError(
+            f"{name} is {str(where)!r}; it takes a {what} that can be written ({error.strerror or error})"
+        ) from None
+
+
+def _plain(value):
+    """The value as JSON takes it: arrays, ranges and tuples as lists."""
+    return json.loads(
+        json.dumps(value, default=lambda v: v.tolist() if hasattr(v, "tolist") else list(v))
+    )
 
 
 # -------------------------------------------------------------------------------------------- tasks
@@ -174,8 +219,21 @@ class Task:
     options: dict = field(default_factory=dict, compare=False)  # what `task` was given
 
     def __post_init__(self):
-        _whole("points", self.points, 2), _whole("test_points", self.test_points), _number("gap", self.gap), _whole("inputs", self.inputs)
-        _choice("loss", self.loss, LOSSES), _require(self.test_points < self.points, "test_points", self.test_points, f"less than {self.points}")
+        (
+            _whole("points", self.points, 2),
+            _whole("test_points", self.test_points),
+            _number("gap", self.gap),
+            _whole("inputs", self.inputs),
+        )
+        (
+            _choice("loss", self.loss, LOSSES),
+            _require(
+                self.test_points < self.points,
+                "test_points",
+                self.test_points,
+                f"less than {self.points}",
+            ),
+        )
 
     @property
     def train_points(self) -> int:
@@ -197,7 +255,14 @@ class Task:
         """Whether there are fresh points to test on; of a large set and of a table the test points serve instead."""
         return not (self.large or self.standardised)
 
-    def draw(self, seed: int, trials: Sequence[int], stream: str = "data", points: int | None = None, raw: bool = False):
+    def draw(
+        self,
+        seed: int,
+        trials: Sequence[int],
+        stream: str = "data",
+        points: int | None = None,
+        raw: bool = False,
+    ):
         """Draw the trials' data sets: x (inputs, points, T) and y (points, T) in float64, the training points first.
 
         Parameters
@@ -218,15 +283,44 @@ class Task:
         ValueError
             An argument is none, `sample` gives other shapes, what is no finite number, or an unknown class; or more points lie in the gap than test.
         """
-        sets = [self.sample(random_stream(seed, k, stream), self.points if points is None else _whole("points", points)) for k in _trials(trials)]
+        sets = [
+            self.sample(
+                random_stream(seed, k, stream),
+                self.points if points is None else _whole("points", points),
+            )
+            for k in _trials(trials)
+        ]
         if self.gap:
-            sets = [(x[:, last], y[last]) for x, y in sets for last in [np.argsort(np.abs(x[0]) < self.gap, kind="stable")]]
+            sets = [
+                (x[:, last], y[last])
+                for x, y in sets
+                for last in [np.argsort(np.abs(x[0]) < self.gap, kind="stable")]
+            ]
         x, y = (np.stack(parts, axis=-1) for parts in zip(*sets, strict=True))
         fine = x.shape == (self.inputs, *y.shape) and np.isfinite(x).all() and np.isfinite(y).all()
-        _require(fine, "sample's x", f"of shape {x.shape[:-1]}", f"finite numbers, ({self.inputs}, {len(y)}), and as many y")
-        clear = not self.gap or points is not None or (np.abs(x[0, : self.train_points]) >= self.gap).all()
-        _require(clear, "gap", self.gap, "less, or more test_points, so that every point in the stretch can test")
-        _require(not self.classes or np.isin(y, np.arange(self.classes)).all(), "sample's y", np.unique(y)[:9].tolist(), f"0 ... {self.classes - 1}")
+        _require(
+            fine,
+            "sample's x",
+            f"of shape {x.shape[:-1]}",
+            f"finite numbers, ({self.inputs}, {len(y)}), and as many y",
+        )
+        clear = (
+            not self.gap
+            or points is not None
+            or (np.abs(x[0, : self.train_points]) >= self.gap).all()
+        )
+        _require(
+            clear,
+            "gap",
+            self.gap,
+            "less, or more test_points, so that every point in the stretch can test",
+        )
+        _require(
+            not self.classes or np.isin(y, np.arange(self.classes)).all(),
+            "sample's y",
+            np.unique(y)[:9].tolist(),
+            f"0 ... {self.classes - 1}",
+        )
         if raw or not self.standardised:
             return x, y
         mean, sd = self.units(x, y)
@@ -235,8 +329,15 @@ class Task:
     def units(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Return the mean and the standard deviation of x and y that these are measured by, (2, inputs + 1, T)."""
         train = np.concatenate([x, y[None]])[:, : self.train_points]
-        measured = np.array([self.standardised] * self.inputs + [self.standardised and not self.classes])[:, None]
-        return np.stack([np.where(measured, train.mean(1), 0), np.where(measured & (np.ptp(train, 1) > 0), train.std(1), 1)])
+        measured = np.array(
+            [self.standardised] * self.inputs + [self.standardised and not self.classes]
+        )[:, None]
+        return np.stack(
+            [
+                np.where(measured, train.mean(1), 0),
+                np.where(measured & (np.ptp(train, 1) > 0), train.std(1), 1),
+            ]
+        )
 
 
 def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
@@ -256,7 +357,13 @@ def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
     ValueError
         An argument is not what it takes.
     """
-    return np.random.default_rng([_whole("seed", seed, 0), _whole("trial", trial, 0), STREAMS.index(_choice("stream", stream, STREAMS))])
+    return np.random.default_rng(
+        [
+            _whole("seed", seed, 0),
+            _whole("trial", trial, 0),
+            STREAMS.index(_choice("stream", stream, STREAMS)),
+        ]
+    )
 
 
 def _bessel(x, orders, low, high, least, most):
@@ -267,17 +374,30 @@ def _bessel(x, orders, low, high, least, most):
 
 def _polynomial(*conditions):
     """The polynomial of least degree with value (or slope, where order is 1) as in `conditions` of (x, order, value)."""
-    rows = [[np.polynomial.Polynomial(power).deriv(order)(x) for power in np.eye(len(conditions))] for x, order, _ in conditions]
+    rows = [
+        [np.polynomial.Polynomial(power).deriv(order)(x) for power in np.eye(len(conditions))]
+        for x, order, _ in conditions
+    ]
     return np.polynomial.Polynomial(np.linalg.solve(rows, [value for *_, value in conditions]))
 
 
-_BESSEL_J0 = functools.partial(_bessel, orders=[0], low=0.1, high=0.2, least=0.9900249722395764, most=0.9975015620660401)
-_BESSEL_SUM = functools.partial(_bessel, orders=[0, 1, 2], low=-2 * math.pi, high=2 * math.pi, least=-0.47662478965894667, most=1.3288591072072562)
+_BESSEL_J0 = functools.partial(
+    _bessel, orders=[0], low=0.1, high=0.2, least=0.9900249722395764, most=0.9975015620660401
+)
+_BESSEL_SUM = functools.partial(
+    _bessel,
+    orders=[0, 1, 2],
+    low=-2 * math.pi,
+    high=2 * math.pi,
+    least=-0.47662478965894667,
+    most=1.3288591072072562,
+)
 _CUBIC = _polynomial((-1, 0, 1), (1, 0, 1), (1 / 3, 0, -2 / 3), (1 / 3, 1, 0))
 
 
 def _few(name, target, loss, points=40, test_points=8, noise=0.0, gap=0.0):
     """A task on few uniform random points, drawn anew by each trial, with normal noise of that standard deviation."""
+
     def sample(generator, points):
         x = generator.uniform(-1, 1, points)
         return x[None], target(x) + (noise and noise * generator.standard_normal(points))
@@ -304,16 +424,24 @@ def _large(name, sample, points, **options):
 
 def _curve(name, f, points, noise, **options):
     """A task on many evenly spaced x, with normal noise of that standard deviation, scaled afterwards; None draws no noise at all."""
+
     def sample(generator, points):
         x = np.linspace(-1, 1, points)
-        return _shuffled(generator, x[None], _unit(f(x) + (0 if noise is None else noise * generator.standard_normal(points))))
+        return _shuffled(
+            generator,
+            x[None],
+            _unit(f(x) + (0 if noise is None else noise * generator.standard_normal(points))),
+        )
 
     return _large(name, sample, points, **options)
 
 
 def _bumps(x):
     """Three Gaussian bumps on [-4, 4]."""
-    return sum(a * np.exp(-((4 * x - mu) ** 2) / (2 * sd**2)) for mu, sd, a in ((-2, 0.5, 1), (0, 0.8, 1.5), (2, 0.3, 0.8)))
+    return sum(
+        a * np.exp(-((4 * x - mu) ** 2) / (2 * sd**2))
+        for mu, sd, a in ((-2, 0.5, 1), (0, 0.8, 1.5), (2, 0.3, 0.8))
+    )
 
 
 def _spirals(points=32_768, classes=5):
@@ -323,20 +451,48 @@ def _spirals(points=32_768, classes=5):
     def sample(generator, points):
         each = points // classes
         radius = np.tile(np.linspace(0, 5, each), classes)
-        angle = np.concatenate([np.linspace(4 * k, 4 * (k + 1), each) for k in range(classes)]) + 0.2 * generator.standard_normal(each * classes)
+        angle = np.concatenate(
+            [np.linspace(4 * k, 4 * (k + 1), each) for k in range(classes)]
+        ) + 0.2 * generator.standard_normal(each * classes)
         x = np.stack([_unit(radius * np.sin(angle)), _unit(radius * np.cos(angle))])
         return _shuffled(generator, x, np.repeat(np.arange(float(classes)), each))
 
-    return _large("spirals", sample, _whole("points", points, 10 * classes) // classes * classes, loss="softmax", inputs=2, outputs=classes)
+    return _large(
+        "spirals",
+        sample,
+        _whole("points", points, 10 * classes) // classes * classes,
+        loss="softmax",
+        inputs=2,
+        outputs=classes,
+    )
 
 
 # the paper's regressions on few random points; further down its classification on few, then its large sets
-_FEW_POINTS = {"bessel-j0": _BESSEL_J0, "bessel-sum": _BESSEL_SUM, "cubic-1": _CUBIC, "cubic-2": -_CUBIC,
-               "quadratic-1": _polynomial((-1, 0, 1), (1, 0, -1), (0, 0, -0.2)), "quadratic-2": _polynomial((-1, 0, 1), (1, 0, -0.5), (0.5, 1, 0))}
-TASKS: dict[str, Callable[..., Task]] = {name: functools.partial(_few, name, target, "squared") for name, target in _FEW_POINTS.items()} | {
-    "square-wave": functools.partial(_few, "square-wave", lambda x: 1.0 * (np.sin(2 * np.pi * x) >= 0), "logistic", points=50, test_points=10),
-    "bessel-grid": lambda points=32_768, noise=0.0, gap=0.0: _curve("bessel-grid", _BESSEL_SUM, points, noise or None, target=_BESSEL_SUM, gap=gap),
-    "gaussian-mixture": lambda points=32_768, noise=0.1: _curve("gaussian-mixture", _bumps, points, noise),
+_FEW_POINTS = {
+    "bessel-j0": _BESSEL_J0,
+    "bessel-sum": _BESSEL_SUM,
+    "cubic-1": _CUBIC,
+    "cubic-2": -_CUBIC,
+    "quadratic-1": _polynomial((-1, 0, 1), (1, 0, -1), (0, 0, -0.2)),
+    "quadratic-2": _polynomial((-1, 0, 1), (1, 0, -0.5), (0.5, 1, 0)),
+}
+TASKS: dict[str, Callable[..., Task]] = {
+    name: functools.partial(_few, name, target, "squared") for name, target in _FEW_POINTS.items()
+} | {
+    "square-wave": functools.partial(
+        _few,
+        "square-wave",
+        lambda x: 1.0 * (np.sin(2 * np.pi * x) >= 0),
+        "logistic",
+        points=50,
+        test_points=10,
+    ),
+    "bessel-grid": lambda points=32_768, noise=0.0, gap=0.0: _curve(
+        "bessel-grid", _BESSEL_SUM, points, noise or None, target=_BESSEL_SUM, gap=gap
+    ),
+    "gaussian-mixture": lambda points=32_768, noise=0.1: _curve(
+        "gaussian-mixture", _bumps, points, noise
+    ),
     "spirals": _spirals,
 }
 
@@ -363,85 +519,35 @@ def task(name: str | Task, **options) -> Task:
         return _few(getattr(name, "__name__", "target"), name, "squared", **options)
     if isinstance(name, Task):
         return replace(name, **options, options=name.options | options)
-    _require(isinstance(name, str), "task", type(name).__name__, "a name, a function of x, or a Task, as task_from_frame makes of a table")
+    _require(
+        isinstance(name, str),
+        "task",
+        type(name).__name__,
+        "a name, a function of x, or a Task, as task_from_frame makes of a table",
+    )
     make = TASKS[_choice("task", name, TASKS)]
     for option in options:
         _choice(f"option of task {name}", option, inspect.signature(make).parameters)
     return replace(make(**options), options=options)
 
 
-def task_from_frame(frame: pd.DataFrame | str | os.PathLike, target, classes: bool | None = None, test: float = 0.2, name: str = "table") -> Task:
-    """Return the task of predicting one column of a table from all its others.
-
-    Each trial splits the rows by its own seed, and standardises with the means and standard deviations of its training
-    part; `Run.predict` and `Run.dense` take and give the table's own units, losses are those of the standardised target.
-    A constant column is left out, with a warning that names it.
-
-    Parameters
-    ----------
-    frame : DataFrame or path
-        A row a sample, finite numbers but for the target; or a file of it, Parquet where its name ends in .parquet, otherwise CSV.
-    target : column name
-        What to predict: numbers, or classes.
-    classes : bool, optional
-        Whether the target is a class. By default text, a category, true and false, and at most 20 different whole numbers are.
-    test : float
-        Fraction of the rows that test, between 0 and 1.
-    name : str
-        What the frames of results call the task.
-
-    Raises
-    ------
-    ValueError
-        The table cannot be read, is too large for memory, or has no such target, a cell that is no finite number (its row counts
-        from 0), one class alone, no other column that varies, or too few rows.
-    """
-    table = _table(frame)
-    _require(target in list(table), "target", target, f"a column of the table: {', '.join(map(str, table.columns[:12]))}")
-    y = table.pop(target)
-    if classes is None:
-        classes = y.nunique() <= 20 if pd.api.types.is_integer_dtype(y) else not pd.api.types.is_float_dtype(y)
-    kinds = pd.Categorical(y if classes else []).remove_unused_categories()
-    y, labels = pd.Series(kinds.codes).where(kinds.codes >= 0) if classes else y, tuple(kinds.categories)
-    _require(y.nunique() > 1 and (not classes or y.value_counts().min() > 1), "target", target, "one that varies, every class in two rows or more")
-    test_points = round(_number("test", test) * len(y))
-    enough = len(y) - test_points >= max(2, len(labels)) and test_points
-    _require(enough, "test", test, f"a fraction of the {len(y)} rows, enough of which train, one for each class or more, and test")
-    constant = [column for column in table if table[column].nunique(dropna=False) == 1]
-    if constant:
-        warnings.warn(f"left out of the table, since constant: {', '.join(map(repr, constant))}", stacklevel=2)
-    table = table.drop(columns=constant)
-    _require(len(table.columns), "frame", [target, *constant], "a column that varies beside the target")
-    x, y = _finite(table), _finite(y.to_frame(target))[0]
-    loss, outputs = {0: "squared", 2: "logistic"}.get(len(labels), "softmax"), len(labels) if len(labels) > 2 else 1
-    return Task(name, lambda generator, _: _shuffled(generator, x, y), loss, len(y), test_points, len(x), outputs,
-                columns=tuple(table), labels=labels, standardised=True)
-
-
-def _table(frame):
-    """A frame, or what a file holds, as a frame of its own whose rows count from 0."""
-    if not isinstance(frame, pd.DataFrame):
-        _require(isinstance(frame, str | os.PathLike), "frame", type(frame).__name__, "a DataFrame, or the path of a CSV or Parquet file")
-        try:
-            size, most = os.path.getsize(frame) / 1e9, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 8e9  # it is held several times
-            _require(size < most, "its size", f"{size:.3g} GB", f"at most {most:.3g} GB on this machine")
-            frame = (pd.read_parquet if str(frame).endswith(".parquet") else pd.read_csv)(frame)
-        except (OSError, TypeError, ValueError, MemoryError) as error:
-            raise ValueError(f"frame is {str(frame)!r}; it takes a table, or a CSV or Parquet file of one ({' '.join(str(error).split())})") from None
-    fine = len(frame) and len(set(frame)) == frame.shape[1] > 1
-    _require(fine, "frame", (*frame.shape, list(frame)[:12]), "rows, and two columns or more with a name of their own each, in a CSV between commas")
-    return frame.reset_index(drop=True)
-
-
 def _finite(table):
     """The columns of a table in float64, (columns, rows), if every cell is a finite number."""
-    numbers = [pd.to_numeric(column.astype(str) if column.dtype.kind in "mMc" else column, errors="coerce") for _, column in table.items()]
+    numbers = [
+        pd.to_numeric(column.astype(str) if column.dtype.kind in "mMc" else column, errors="coerce")
+        for _, column in table.items()
+    ]
     numbers = np.array([column.to_numpy(float, na_value=math.nan) for column in numbers])
     columns, rows = np.nonzero(~np.isfinite(numbers))
     if len(columns):
-        first, named = table.columns[columns[0]], ", ".join(repr(table.columns[k]) for k in np.unique(columns))
-        raise ValueError(f"frame: column {first!r}, row {rows[0]} is {table[first].tolist()[rows[0]]!r}; it takes finite numbers (bad cells: "
-                         f"{len(rows)}, in {named}); pandas' get_dummies makes numbers of text, dropna leaves out rows with gaps")
+        first, named = (
+            table.columns[columns[0]],
+            ", ".join(repr(table.columns[k]) for k in np.unique(columns)),
+        )
+        raise ValueError(
+            f"frame: column {first!r}, row {rows[0]} is {table[first].tolist()[rows[0]]!r}; it takes finite numbers (bad cells: "
+            f"{len(rows)}, in {named}); pandas' get_dummies makes numbers of text, dropna leaves out rows with gaps"
+        )
     return numbers
 
 
@@ -455,10 +561,14 @@ def staircase(n: torch.Tensor) -> torch.Tensor:
 
 def staircase_slope(n: torch.Tensor) -> torch.Tensor:
     """Return dθ/dn at n neurons (1/neuron, any shape), which is exactly 0 wherever the gate is shut or fully open."""
-    return torch.where((n <= 0) | (n >= 1), torch.zeros_like(n), math.pi / 2 * torch.sin(math.pi * n))
+    return torch.where(
+        (n <= 0) | (n >= 1), torch.zeros_like(n), math.pi / 2 * torch.sin(math.pi * n)
+    )
 
 
-_CONTROL = {"metadata": {"control": True}}  # of a field that only controls change; it is mentioned only where it differs
+_CONTROL = {
+    "metadata": {"control": True}
+}  # of a field that only controls change; it is mentioned only where it differs
 
 
 @dataclass(frozen=True, repr=False)
@@ -475,35 +585,71 @@ class Growth:
     target: float = 1.0
     coupling: float = 0.0
     frozen: bool = False  # True: the size stays where it starts
-    speed: float = field(default=1.0, **_CONTROL)  # how many times the learning rate the size moves with
-    feeds: float = field(default=1.0, **_CONTROL)  # how many times the size is the neurons' input; 0: it is none
-    forgets: bool = field(default=False, **_CONTROL)  # True: Adam forgets its moments when the size comes within 1 % of the target
-    opens: str = field(default="neurons", **_CONTROL)  # what the gate multiplies: the neurons, the learning "rate" of all else, or "nothing"
+    speed: float = field(
+        default=1.0, **_CONTROL
+    )  # how many times the learning rate the size moves with
+    feeds: float = field(
+        default=1.0, **_CONTROL
+    )  # how many times the size is the neurons' input; 0: it is none
+    forgets: bool = field(
+        default=False, **_CONTROL
+    )  # True: Adam forgets its moments when the size comes within 1 % of the target
+    opens: str = field(
+        default="neurons", **_CONTROL
+    )  # what the gate multiplies: the neurons, the learning "rate" of all else, or "nothing"
 
     def __post_init__(self):
         for name in ("start", "target", "coupling", "speed", "feeds", "start_noise"):
-            fine = _number(name, getattr(self, name), many=name in VARIED).max() <= self.most or name not in ("start", "target")
-            _require(fine, name, getattr(self, name), f"at most {self.most:g}, where every neuron takes part")
-        for name, choices in (("mask", self.masks), ("learns_from", ("size", "loss")), ("opens", ("neurons", "rate", "nothing"))):
+            fine = _number(
+                name, getattr(self, name), many=name in VARIED
+            ).max() <= self.most or name not in ("start", "target")
+            _require(
+                fine,
+                name,
+                getattr(self, name),
+                f"at most {self.most:g}, where every neuron takes part",
+            )
+        for name, choices in (
+            ("mask", self.masks),
+            ("learns_from", ("size", "loss")),
+            ("opens", ("neurons", "rate", "nothing")),
+        ):
             _choice(name, getattr(self, name), choices)
-        _require(np.asarray(self.frozen).dtype == bool, "frozen", self.frozen, "True or False, or one for each trial")
+        _require(
+            np.asarray(self.frozen).dtype == bool,
+            "frozen",
+            self.frozen,
+            "True or False, or one for each trial",
+        )
         _require(isinstance(self.forgets, bool), "forgets", self.forgets, "True or False")
 
     def values(self) -> dict:
         """Return its fields by name, those for controls only where they differ from their defaults."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if not f.metadata or np.any(getattr(self, f.name) != f.default)}
+        return {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if not f.metadata or np.any(getattr(self, f.name) != f.default)
+        }
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.values().items())})"
 
     def arm(self) -> np.ndarray | str:
         """Return "growing", "grown" or "static", which follows from the values; (T,) of them where these are one for each trial."""
-        arm = np.where(self.frozen, "static", np.where(np.asarray(self.start) == np.asarray(self.target), "grown", "growing"))
+        arm = np.where(
+            self.frozen,
+            "static",
+            np.where(np.asarray(self.start) == np.asarray(self.target), "grown", "growing"),
+        )
         return str(arm) if arm.ndim == 0 else arm
 
     def acts(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return what multiplies the neurons, (width, T), at sizes (T,): their gates, or 1 where those open something else."""
-        return self.gate(size, width) if self.opens == "neurons" else torch.ones_like(size).expand(width, -1)
+        return (
+            self.gate(size, width)
+            if self.opens == "neurons"
+            else torch.ones_like(size).expand(width, -1)
+        )
 
     def needed(self, width: int) -> int:
         """Return how many neurons of the width take part while no size passes this number: of a staircase one more than start and target."""
@@ -520,17 +666,32 @@ class AuxiliaryWeight(Growth):
 
     start: float = 0.0  # N0, neurons; paper: 0 growing, 5 grown
     target: float = 5.0  # N_inf, neurons; paper: 5
-    coupling: float = 0.1  # λ of the size loss λ (N - N_inf)², dimensionless; paper: 0.1, Figure 5: 0.01
+    coupling: float = (
+        0.1  # λ of the size loss λ (N - N_inf)², dimensionless; paper: 0.1, Figure 5: 0.01
+    )
 
-    mask: str = field(default="staircase", **_CONTROL)  # "staircase", from the first neuron; "reversed", from the last; "shared", all at once
-    learns_from: str = field(default="loss", **_CONTROL)  # what moves N: the whole loss, or the "size" loss alone, a ramp that the task cannot see
+    mask: str = field(
+        default="staircase", **_CONTROL
+    )  # "staircase", from the first neuron; "reversed", from the last; "shared", all at once
+    learns_from: str = field(
+        default="loss", **_CONTROL
+    )  # what moves N: the whole loss, or the "size" loss alone, a ramp that the task cannot see
 
-    masks, most, start_noise, fan_in_power = ("staircase", "shared", "reversed"), math.inf, 0.0, 0.0  # for the last see `initial_weights`
+    masks, most, start_noise, fan_in_power = (
+        ("staircase", "shared", "reversed"),
+        math.inf,
+        0.0,
+        0.0,
+    )  # for the last see `initial_weights`
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return N - m + 1 for the neurons m = 1 ... width, (width, T), at sizes N (T,): the argument of their gates (neurons)."""
         before = torch.arange(width, device=size.device)[:, None]  # neurons
-        return {"staircase": size - before, "reversed": size - before.flip(0), "shared": (size / width).expand(width, -1)}[self.mask]
+        return {
+            "staircase": size - before,
+            "reversed": size - before.flip(0),
+            "shared": (size / width).expand(width, -1),
+        }[self.mask]
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return every neuron's gate, (width, T), 0 ... 1, for sizes (T,) in neurons."""
@@ -552,7 +713,9 @@ class ControllerMask(Growth):
     start: float = 0.0  # s at first; paper: 0 growing, 1 static
     target: float = 1.0  # dimensionless; the whole width
     coupling: float = 0.32  # λ of the size loss λ (s - 1)², dimensionless; paper: 0.32
-    mask: str = "shared"  # "shared": p multiplies every neuron; "neuron": the first pH neurons take part
+    mask: str = (
+        "shared"  # "shared": p multiplies every neuron; "neuron": the first pH neurons take part
+    )
     learns_from: str = "size"  # what moves s: the size loss alone, or the whole loss
     start_noise: float = 1e-5  # standard deviation of a normal draw that is added to a start of 0
 
@@ -561,35 +724,118 @@ class ControllerMask(Growth):
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return every neuron's gate, (width, T), 0 ... 1, for sizes s (T,), dimensionless."""
         p = torch.sin(math.pi / 2 * size) ** 2
-        return p.expand(width, -1) if self.mask == "shared" else (width * p - torch.arange(width, device=size.device)[:, None]).clamp(0, 1)
+        return (
+            p.expand(width, -1)
+            if self.mask == "shared"
+            else (width * p - torch.arange(width, device=size.device)[:, None]).clamp(0, 1)
+        )
 
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return the derivative of every gate by the size s (T,), (width, T), exactly 0 where a neuron's own gate is shut or fully open."""
-        rise, gate = (math.pi / 2 * torch.sin(math.pi * size)).expand(width, -1), self.gate(size, width)
-        return rise if self.mask == "shared" else torch.where((gate <= 0) | (gate >= 1), torch.zeros_like(gate), width * rise)
+        rise, gate = (
+            (math.pi / 2 * torch.sin(math.pi * size)).expand(width, -1),
+            self.gate(size, width),
+        )
+        return (
+            rise
+            if self.mask == "shared"
+            else torch.where((gate <= 0) | (gate >= 1), torch.zeros_like(gate), width * rise)
+        )
 
 
-VARIED = ("start", "target", "coupling", "frozen")  # what may differ between networks that train side by side
+VARIED = (
+    "start",
+    "target",
+    "coupling",
+    "frozen",
+)  # what may differ between networks that train side by side
 METHODS = {method.__name__: method for method in (AuxiliaryWeight, ControllerMask)}
 
 
-def together(growths: Iterable[Growth] | Mapping[str, Growth], trials: int) -> tuple[Growth, list[int]]:
+def arms(method: type[Growth] = AuxiliaryWeight, **choices) -> dict[str, Growth]:
+    """Return the three arms of a method by name, each with all of `choices`; an arm differs from its neighbour in one argument.
+
+    ValueError where the method is none, or a choice is not what it takes.
+    """
+    growing = (method if inspect.isclass(method) else METHODS[_choice("method", method, METHODS)])(
+        **choices
+    )
+    grown = replace(growing, start=growing.target)
+    return {"growing": growing, "grown": grown, "static": replace(grown, frozen=True)}
+
+
+def together(
+    growths: Iterable[Growth] | Mapping[str, Growth], trials: int
+) -> tuple[Growth, list[int]]:
     """Return one growth with a value for each network, and the networks' trial numbers, as `fit` takes them.
 
     So several `growths`, such as the `arms`, of `trials` networks each train in one ensemble: the same to the bit as one after the other, and
     faster. ValueError where there is none, or the growths differ in more than start, target, coupling and frozen.
     """
-    growths = [*(growths.values() if isinstance(growths, Mapping) else growths if isinstance(growths, Iterable) else [growths])]
-    _require(growths and all(isinstance(each, Growth) for each in growths), "growths", growths, "one or more of them, such as arms() makes")
-    (shared, networks), *others = _networks([{"growth": growth, "trials": trials} for growth in growths])
-    _require(not others, "growths", [shared["growth"], *(each["growth"] for each, _ in others)], "those that differ in values only")
-    return replace(shared["growth"], **{name: networks[name].to_numpy() for name in VARIED}), networks["trials"].tolist()
+    growths = [
+        *(
+            growths.values()
+            if isinstance(growths, Mapping)
+            else growths
+            if isinstance(growths, Iterable)
+            else [growths]
+        )
+    ]
+    _require(
+        growths and all(isinstance(each, Growth) for each in growths),
+        "growths",
+        growths,
+        "one or more of them, such as arms() makes",
+    )
+    (shared, networks), *others = _networks(
+        [{"growth": growth, "trials": trials} for growth in growths]
+    )
+    _require(
+        not others,
+        "growths",
+        [shared["growth"], *(each["growth"] for each, _ in others)],
+        "those that differ in values only",
+    )
+    return replace(
+        shared["growth"], **{name: networks[name].to_numpy() for name in VARIED}
+    ), networks["trials"].tolist()
+
+
+def _described(settings):
+    """The settings of a piece of work as plain JSON values."""
+    return _plain(
+        settings
+        | {"growth": {"method": type(settings["growth"]).__name__, **settings["growth"].values()}}
+    )
+
+
+def _networks(settings):
+    """The networks of settings that can train side by side: what they share, and a frame with a row a network of what may vary."""
+    groups = {}
+    for s in settings:
+        values = {name: getattr(s["growth"], name) for name in VARIED} | {
+            name: s[name] for name in ("lr", "data_seed") if s.get(name) is not None
+        }
+        shared = {name: value for name, value in s.items() if name not in ("trials", *values)}
+        shared["growth"] = replace(
+            s["growth"], **{f.name: f.default for f in fields(s["growth"]) if f.name in VARIED}
+        )
+        rows = np.broadcast_arrays(
+            *(np.reshape(value, (-1, 1)) for value in values.values()), _trials(s.get("trials", 64))
+        )  # (values, trials) each
+        key = json.dumps([_described(shared), list(values)], sort_keys=True)
+        groups.setdefault(key, (shared, []))[1].append(
+            pd.DataFrame(dict(zip([*values, "trials"], map(np.ravel, rows), strict=True)))
+        )
+    return [(shared, pd.concat(rows, ignore_index=True)) for shared, rows in groups.values()]
 
 
 # ------------------------------------------------------------------------------------------ network
 
 
-def layer_shapes(width: int | Sequence[int], inputs: int = 1, outputs: int = 1) -> list[tuple[int, int]]:
+def layer_shapes(
+    width: int | Sequence[int], inputs: int = 1, outputs: int = 1
+) -> list[tuple[int, int]]:
     """Return (1 + inputs, neurons) of every layer; the bias comes first, then the size (first layer only), then the inputs.
 
     Parameters
@@ -605,13 +851,22 @@ def layer_shapes(width: int | Sequence[int], inputs: int = 1, outputs: int = 1) 
         One of them is no count.
     """
     widths = [*_wholes("width", width), _whole("outputs", outputs)]
-    return [(1 + fan_in, neurons) for fan_in, neurons in zip([1 + _whole("inputs", inputs), *widths[:-1]], widths, strict=True)]
+    return [
+        (1 + fan_in, neurons)
+        for fan_in, neurons in zip(
+            [1 + _whole("inputs", inputs), *widths[:-1]], widths, strict=True
+        )
+    ]
 
 
-def unpack(theta: torch.Tensor, shapes: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def unpack(
+    theta: torch.Tensor, shapes: Sequence[tuple[int, int]]
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Return the size (T,) and the layers (1 + inputs, neurons, T) that the rows of theta (rows, T) hold; `layer_shapes` gives the shapes."""
     blocks = theta[1:].split([fan * neurons for fan, neurons in shapes])
-    return theta[0], [block.reshape(*shape, -1) for block, shape in zip(blocks, shapes, strict=True)]
+    return theta[0], [
+        block.reshape(*shape, -1) for block, shape in zip(blocks, shapes, strict=True)
+    ]
 
 
 def pack(size: torch.Tensor, layers: Iterable[torch.Tensor]) -> torch.Tensor:
@@ -619,7 +874,14 @@ def pack(size: torch.Tensor, layers: Iterable[torch.Tensor]) -> torch.Tensor:
     return torch.cat([size[None], *(layer.reshape(-1, size.shape[-1]) for layer in layers)])
 
 
-def initial_weights(seed: int, trials: Sequence[int], width: int | Sequence[int], growth: Growth, inputs: int = 1, outputs: int = 1) -> torch.Tensor:
+def initial_weights(
+    seed: int,
+    trials: Sequence[int],
+    width: int | Sequence[int],
+    growth: Growth,
+    inputs: int = 1,
+    outputs: int = 1,
+) -> torch.Tensor:
     """Return theta (rows, T) in float64: the size where it starts, everything else uniform within ±fan_in**growth.fan_in_power.
 
     A trial's output biases are drawn first and then each neuron with its weights b, u, w, v, so that a narrower
@@ -640,19 +902,42 @@ def initial_weights(seed: int, trials: Sequence[int], width: int | Sequence[int]
         Numbers that enter and leave the network.
     """
     shapes = layer_shapes(width, inputs, outputs)
-    drawn = torch.tensor(np.stack([random_stream(seed, k, "weights").uniform(-1, 1, sum(f * n for f, n in shapes)) for k in trials], axis=-1))
+    drawn = torch.tensor(
+        np.stack(
+            [
+                random_stream(seed, k, "weights").uniform(-1, 1, sum(f * n for f, n in shapes))
+                for k in trials
+            ],
+            axis=-1,
+        )
+    )
     if len(shapes) == 2:
         neurons = drawn[outputs:].reshape(shapes[0][1], -1, len(trials))  # b, u, w, v
-        layers = [neurons[:, : 2 + inputs].transpose(0, 1), torch.cat([drawn[None, :outputs], neurons[:, 2 + inputs :]])]
+        layers = [
+            neurons[:, : 2 + inputs].transpose(0, 1),
+            torch.cat([drawn[None, :outputs], neurons[:, 2 + inputs :]]),
+        ]
     else:
         _, layers = unpack(torch.cat([drawn[:1], drawn]), shapes)
     start = torch.as_tensor(growth.start, dtype=torch.float64, device="cpu")
-    noise = torch.tensor([growth.start_noise * random_stream(seed, k, "start").standard_normal() for k in trials], dtype=torch.float64)
-    return pack(start + (start == 0) * noise, [layer * (len(layer) - 1) ** growth.fan_in_power for layer in layers])
+    noise = torch.tensor(
+        [growth.start_noise * random_stream(seed, k, "start").standard_normal() for k in trials],
+        dtype=torch.float64,
+    )
+    return pack(
+        start + (start == 0) * noise,
+        [layer * (len(layer) - 1) ** growth.fan_in_power for layer in layers],
+    )
 
 
-def outputs(theta: torch.Tensor, x: torch.Tensor, growth: Growth, width: int | Sequence[int], count: int = 1,
-            gates: torch.Tensor | None = None) -> torch.Tensor:
+def outputs(
+    theta: torch.Tensor,
+    x: torch.Tensor,
+    growth: Growth,
+    width: int | Sequence[int],
+    count: int = 1,
+    gates: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Return ŷ (count, points, T) of T networks, the definition that all else is tested against.
 
     ŷ(x) = c + Σ_m v_m gate_m(N) tanh(b_m + u_m N + w_m x), for m = 1 ... width. Every hidden layer has its own
@@ -675,10 +960,14 @@ def outputs(theta: torch.Tensor, x: torch.Tensor, growth: Growth, width: int | S
     """
     size, layers = unpack(theta, layer_shapes(width, len(x), count))
     widths = [layer.shape[1] for layer in layers[:-1]]
-    gates = torch.cat([growth.acts(size, neurons) for neurons in widths]) if gates is None else gates
+    gates = (
+        torch.cat([growth.acts(size, neurons) for neurons in widths]) if gates is None else gates
+    )
     signal = torch.cat([growth.feeds * size.expand(1, *x.shape[1:]), x])
     for layer, gate in zip(layers, gates.split(widths), strict=False):
-        signal = gate[:, None] * torch.tanh(layer[0, :, None] + torch.einsum("iht,ipt->hpt", layer[1:], signal))
+        signal = gate[:, None] * torch.tanh(
+            layer[0, :, None] + torch.einsum("iht,ipt->hpt", layer[1:], signal)
+        )
     return layers[-1][0, :, None] + torch.einsum("hot,hpt->opt", layers[-1][1:], signal)
 
 
@@ -729,19 +1018,40 @@ def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
     out it compiles to a third of the time; for more layers see `_by_autograd`.
     """
     size, (hidden, output) = unpack(theta, shapes)
-    b, u, w, c, v, fed = *hidden[:2], hidden[2:], output[0], output[1:], growth.feeds * size  # b, u: (A, T), w: (I, A, T), c: (O, T), v: (A, O, T)
+    b, u, w, c, v, fed = (
+        *hidden[:2],
+        hidden[2:],
+        output[0],
+        output[1:],
+        growth.feeds * size,
+    )  # b, u: (A, T), w: (I, A, T), c: (O, T), v: (A, O, T)
     many, alone = len(x) > MANY_INPUTS, x.shape[-1] == 1
-    together = [torch.einsum("iht,ipt->hpt", w, x) if alone else (w[:, :, None] * x[:, None]).sum(0)] if many else []
-    z = sum(together or (w_i[:, None] * x_i for w_i, x_i in zip(w, x, strict=True)), (b + u * fed)[:, None])
+    together = (
+        [torch.einsum("iht,ipt->hpt", w, x) if alone else (w[:, :, None] * x[:, None]).sum(0)]
+        if many
+        else []
+    )
+    z = sum(
+        together or (w_i[:, None] * x_i for w_i, x_i in zip(w, x, strict=True)),
+        (b + u * fed)[:, None],
+    )
     a = 2 * torch.sigmoid(2 * z) - 1  # tanh, (A, P, T), a third faster
     y_hat = [c[o] + ((v[:, o] * gate)[:, None] * a).sum(0) for o in range(len(c))]  # (P, T) each
     g = _loss_slopes(y_hat, y, loss, share)
-    outer, inner = (v[:, 0] * gate, g[0]) if len(g) == 1 else (gate, sum(v[:, o, None] * g[o] for o in range(len(g))))  # one weight leaves the sum
+    outer, inner = (
+        (v[:, 0] * gate, g[0])
+        if len(g) == 1
+        else (gate, sum(v[:, o, None] * g[o] for o in range(len(g))))
+    )  # one weight leaves the sum
     gz = inner * (1 - a * a)  # (A, P, T)
-    by_input = torch.einsum("hpt,ipt->iht", gz, x) if many and alone else [(gz * x_i).sum(1) for x_i in x]
+    by_input = (
+        torch.einsum("hpt,ipt->iht", gz, x) if many and alone else [(gz * x_i).sum(1) for x_i in x]
+    )
     db, dw = outer * gz.sum(1), [outer * each for each in by_input]
     ga = [(g_o * a).sum(1) for g_o in g]  # (A, T) each
-    dsize = growth.feeds * (u * db).sum(0) + sum((v[:, o] * slope * ga[o]).sum(0) for o in range(len(g)))
+    dsize = growth.feeds * (u * db).sum(0) + sum(
+        (v[:, o] * slope * ga[o]).sum(0) for o in range(len(g))
+    )
     dv = torch.stack([gate * ga_o for ga_o in ga], 1)  # (A, O, T)
     return pack(dsize, [db, fed * db, *dw, torch.stack([g_o.sum(0) for g_o in g]), dv])
 
@@ -760,8 +1070,12 @@ def _by_autograd(theta, gate, slope, x, y, share, growth, shapes, loss):
     """`_gradient` for any number of layers; only the slopes of the gates are not autograd's, which are not exactly 0 where a gate is fully open."""
 
     def total(theta, gate):
-        y_hat = outputs(theta, x, growth, [neurons for _, neurons in shapes[:-1]], shapes[-1][1], gate)
-        return (task_loss(y_hat[:, :, None], y[:, None], loss) * share).sum()  # (P, T) before the sum
+        y_hat = outputs(
+            theta, x, growth, [neurons for _, neurons in shapes[:-1]], shapes[-1][1], gate
+        )
+        return (
+            task_loss(y_hat[:, :, None], y[:, None], loss) * share
+        ).sum()  # (P, T) before the sum
 
     by_theta, by_gate = torch.func.grad(total, argnums=(0, 1))(theta, gate)
     return torch.cat([by_theta[:1] + (slope * by_gate).sum(0, keepdim=True), by_theta[1:]])
@@ -777,35 +1091,72 @@ def _move(theta, change, lost):
     return moved, (moved - theta) - change
 
 
-def _update(state, gradient, lr, target, coupling, moves, heeds, *, growth, widths, shapes, optimizer):
+def _update(
+    state, gradient, lr, target, coupling, moves, heeds, *, growth, widths, shapes, optimizer
+):
     """The state of T networks, split by `_rows_of`, after a step along the gradient of the task loss and of the size loss.
 
     All of it is one tensor, so that a step costs one call; the gates are handed on with it, since their sines would
     otherwise be computed anew for every point.
     """
     theta, lost, *moments, _, peak, used = state.split(_rows_of(shapes, optimizer))
-    change = torch.cat([(heeds * gradient[0] + 2 * coupling * (theta[0] - target))[None], gradient[1:]])
+    change = torch.cat(
+        [(heeds * gradient[0] + 2 * coupling * (theta[0] - target))[None], gradient[1:]]
+    )
     if optimizer == "adam":  # betas 0.9, 0.999, eps 1e-8
-        moments = mean, square, epoch = 0.9 * moments[0] + 0.1 * change, 0.999 * moments[1] + 0.001 * change**2, moments[2] + 1
+        moments = mean, square, epoch = (
+            0.9 * moments[0] + 0.1 * change,
+            0.999 * moments[1] + 0.001 * change**2,
+            moments[2] + 1,
+        )
         change = mean / (1 - 0.9**epoch) / (torch.sqrt(square / (1 - 0.999**epoch)) + 1e-8)
-    rate = lr if growth.opens != "rate" else lr * torch.cat([growth.gate(theta[0], width) for width in widths]).mean(0)
-    before, (theta, lost) = theta[0], _move(theta, -torch.cat([(lr * moves * change[0])[None], rate * change[1:]]), lost)
+    rate = (
+        lr
+        if growth.opens != "rate"
+        else lr * torch.cat([growth.gate(theta[0], width) for width in widths]).mean(0)
+    )
+    before, (theta, lost) = (
+        theta[0],
+        _move(theta, -torch.cat([(lr * moves * change[0])[None], rate * change[1:]]), lost),
+    )
     if growth.forgets:
-        arrives = (torch.abs(before - target) > target / 100) & (torch.abs(theta[0] - target) <= target / 100)
+        arrives = (torch.abs(before - target) > target / 100) & (
+            torch.abs(theta[0] - target) <= target / 100
+        )
         moments = [part * ~arrives for part in moments]
     gates = _gates(growth, theta[0], widths)
-    return torch.cat([theta, lost, *moments, gates, torch.maximum(peak, theta[:1]), used + (gates[: len(gates) // 2] > 1e-3).sum(0, keepdim=True)])
+    return torch.cat(
+        [
+            theta,
+            lost,
+            *moments,
+            gates,
+            torch.maximum(peak, theta[:1]),
+            used + (gates[: len(gates) // 2] > 1e-3).sum(0, keepdim=True),
+        ]
+    )
 
 
 def _rows_of(shapes, optimizer):
     """How many rows of the state are theta, what Kahan's sum lost of it, Adam's moments and epoch, gates, peak, use."""
     rows = 1 + sum(fan_in * neurons for fan_in, neurons in shapes)
-    return [rows, rows, *([rows, rows, 1] if optimizer == "adam" else []), 2 * sum(neurons for _, neurons in shapes[:-1]), 1, 1]
+    return [
+        rows,
+        rows,
+        *([rows, rows, 1] if optimizer == "adam" else []),
+        2 * sum(neurons for _, neurons in shapes[:-1]),
+        1,
+        1,
+    ]
 
 
 def _gates(growth, size, widths):
     """The gates of the first neurons of every hidden layer and below them their slopes, (2A, T)."""
-    slope = growth.slope if growth.opens == "neurons" else lambda size, width: torch.zeros_like(size).expand(width, -1)
+    slope = (
+        growth.slope
+        if growth.opens == "neurons"
+        else lambda size, width: torch.zeros_like(size).expand(width, -1)
+    )
     return torch.cat([part(size, width) for part in (growth.acts, slope) for width in widths])
 
 
@@ -815,26 +1166,50 @@ def _step_of(state, group, knobs, growth, widths, task, optimizer, compiled, thr
     It is compiled for tensors like these; λ and the like are tensors too, so that one code serves them all. It is traced
     and given to the compiler directly: torch.compile checks its guards in every step, which takes longer than the step.
     """
-    bare, (x, y, share) = replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False, speed=1.0), group[0]
+    bare, (x, y, share) = (
+        replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False, speed=1.0),
+        group[0],
+    )
     shapes = layer_shapes(widths, task.inputs, task.outputs)
     rows = _rows_of(shapes, optimizer)
-    key = bare, tuple(widths), task.loss, task.outputs, optimizer, threads, state.shape, state.dtype, state.device
+    key = (
+        bare,
+        tuple(widths),
+        task.loss,
+        task.outputs,
+        optimizer,
+        threads,
+        state.shape,
+        state.dtype,
+        state.device,
+    )
 
     def gradient(state, x, y, share):
         theta, *_, gates, _, _ = state.split(rows)
-        return (_gradient if len(shapes) == 2 else _by_autograd)(theta, *gates.chunk(2), x, y, share, bare, shapes, task.loss)
+        return (_gradient if len(shapes) == 2 else _by_autograd)(
+            theta, *gates.chunk(2), x, y, share, bare, shapes, task.loss
+        )
 
-    update = functools.partial(_update, growth=bare, widths=widths, shapes=shapes, optimizer=optimizer)
+    update = functools.partial(
+        _update, growth=bare, widths=widths, shapes=shapes, optimizer=optimizer
+    )
     if isinstance(share, float):
+
         def step(state, x, y, *knobs):
             return update(state, gradient(state, x, y, share), *knobs)
 
         step = _machine_code((key, x.shape, "step"), step, [state, x, y, *knobs], compiled, threads)
         return lambda state, _: step(state, x, y, *knobs)
 
-    gradient = _machine_code((key, x.shape, "gradient"), gradient, [state, x, y, share], compiled, threads)
-    update = _machine_code((key, "update"), update, [state, state[:rows[0]], *knobs], compiled, threads)
-    return lambda state, group: update(state, sum(gradient(state, *chunk) for chunk in group), *knobs)
+    gradient = _machine_code(
+        (key, x.shape, "gradient"), gradient, [state, x, y, share], compiled, threads
+    )
+    update = _machine_code(
+        (key, "update"), update, [state, state[: rows[0]], *knobs], compiled, threads
+    )
+    return lambda state, group: update(
+        state, sum(gradient(state, *chunk) for chunk in group), *knobs
+    )
 
 
 _COMPILED = {}  # machine code by all that it depends on
@@ -849,9 +1224,18 @@ def _machine_code(key, function, example, compiled, threads):
     if not compiled:
         return function
     if key not in _COMPILED:
+        from torch._inductor import (
+            standalone_compile,  # both take a second to import, and only compiling needs them
+        )
+        from torch.fx.experimental.proxy_tensor import make_fx
+
         bits = {"AVX2": 256, "AVX512": 512}.get(torch.backends.cpu.get_cpu_capability())
-        options = {"config_patches": {"cpp.vec_isa_ok": True, "cpp.threads": threads, "cpp.simdlen": bits}}
-        _COMPILED[key] = torch._inductor.standalone_compile(make_fx(lambda *tensors: (function(*tensors),))(*example), example, options=options)
+        options = {
+            "config_patches": {"cpp.vec_isa_ok": True, "cpp.threads": threads, "cpp.simdlen": bits}
+        }
+        _COMPILED[key] = standalone_compile(
+            make_fx(lambda *tensors: (function(*tensors),))(*example), example, options=options
+        )
     code = _COMPILED[key]
     return lambda *tensors: code(*tensors)[0]
 
@@ -863,7 +1247,10 @@ def has_compiler() -> bool:
 
     with contextlib.suppress(Exception):  # the class of this error is private to torch
         return bool(get_cpp_compiler())
-    warnings.warn("no C++ compiler was found, so training runs without compiling, many times slower", stacklevel=2)
+    warnings.warn(
+        "no C++ compiler was found, so training runs without compiling, many times slower",
+        stacklevel=2,
+    )
     return False
 
 
@@ -902,13 +1289,32 @@ class Run:
     @property
     def networks(self) -> pd.DataFrame:
         """What tells the networks apart, a row each, in the order of `weights` and `predict`."""
-        names = ["task", "method", "mask", "learns_from", "arm", "control", "noise", "classes", "dtype", "trial"]
+        names = [
+            "task",
+            "method",
+            "mask",
+            "learns_from",
+            "arm",
+            "control",
+            "noise",
+            "classes",
+            "dtype",
+            "trial",
+        ]
         return self.finals[names].tail(self.weights.shape[1])
 
     def theta(self, epoch: int | None = None) -> torch.Tensor:
         """Return theta (rows, T) at the end, or at a logged epoch; ValueError where that one's snapshot was not kept."""
-        known = ", ".join(map(str, self.snapshots)) or "none, since it was not fitted with keep_weights=True"
-        _require(epoch is None or epoch in self.snapshots, "epoch", epoch, f"an epoch whose weights were kept: {known}")
+        known = (
+            ", ".join(map(str, self.snapshots))
+            or "none, since it was not fitted with keep_weights=True"
+        )
+        _require(
+            epoch is None or epoch in self.snapshots,
+            "epoch",
+            epoch,
+            f"an epoch whose weights were kept: {known}",
+        )
         return torch.tensor(self.weights if epoch is None else self.snapshots[epoch])
 
     def predict(self, x, epoch: int | None = None) -> np.ndarray:
@@ -921,13 +1327,35 @@ class Run:
         if isinstance(x, pd.DataFrame) and self.task.columns:
             _frame("x", x, *self.task.columns)
             x = _finite(x[list(self.task.columns)]).T
-        theta, inputs, points, (mean, sd) = self.theta(epoch), self.task.inputs, _floats(x), self._units()
-        points = np.atleast_1d(points)[:, None] if inputs == 1 and points.ndim < 2 else np.atleast_2d(points)
+        theta, inputs, points, (mean, sd) = (
+            self.theta(epoch),
+            self.task.inputs,
+            _floats(x),
+            self._units(),
+        )
+        points = (
+            np.atleast_1d(points)[:, None]
+            if inputs == 1 and points.ndim < 2
+            else np.atleast_2d(points)
+        )
         fine = points.shape[1:] == (inputs,) and points.size and np.isfinite(points).all()
-        _require(fine, "x", x, f"finite numbers, (points, {inputs}){' or (points,)' if inputs == 1 else ''}")
-        points = ((torch.tensor(points.T)[:, :, None] - mean[:-1, None]) / sd[:-1, None]).to(theta.dtype).expand(-1, -1, theta.shape[1])
+        _require(
+            fine,
+            "x",
+            x,
+            f"finite numbers, (points, {inputs}){' or (points,)' if inputs == 1 else ''}",
+        )
+        points = (
+            ((torch.tensor(points.T)[:, :, None] - mean[:-1, None]) / sd[:-1, None])
+            .to(theta.dtype)
+            .expand(-1, -1, theta.shape[1])
+        )
         y_hat = outputs(theta, points, self.growth, self.settings["width"], self.task.outputs)
-        squash = {"squared": lambda y: y, "logistic": torch.sigmoid, "softmax": lambda y: torch.softmax(y, 0)}[self.task.loss]
+        squash = {
+            "squared": lambda y: y,
+            "logistic": torch.sigmoid,
+            "softmax": lambda y: torch.softmax(y, 0),
+        }[self.task.loss]
         return (squash(y_hat) * sd[-1] + mean[-1]).to(theta.dtype).permute(2, 1, 0).numpy()
 
     def dense(self, network: int = 0) -> torch.nn.Sequential:
@@ -947,37 +1375,88 @@ class Run:
         ValueError
             There is no network at this place.
         """
-        _require(_whole("network", network, 0) < self.weights.shape[1], "network", network, f"less than {self.weights.shape[1]}")
-        growth, theta, (mean, sd) = self.growth, self.theta()[:, [network]], self._units()[..., network]
+        _require(
+            _whole("network", network, 0) < self.weights.shape[1],
+            "network",
+            network,
+            f"less than {self.weights.shape[1]}",
+        )
+        growth, theta, (mean, sd) = (
+            self.growth,
+            self.theta()[:, [network]],
+            self._units()[..., network],
+        )
         dtype = torch.float64 if self.task.standardised else theta.dtype
-        size, layers = unpack(theta.double(), layer_shapes(self.settings["width"], self.task.inputs, self.task.outputs))
-        biases, weights = [layer[0, :, 0] for layer in layers], [layer[1:, :, 0] for layer in layers]
+        size, layers = unpack(
+            theta.double(),
+            layer_shapes(self.settings["width"], self.task.inputs, self.task.outputs),
+        )
+        biases, weights = (
+            [layer[0, :, 0] for layer in layers],
+            [layer[1:, :, 0] for layer in layers],
+        )
         weights[0], u = weights[0][1:] / sd[:-1, None], weights[0][0]
         biases[0] = biases[0] + growth.feeds * size * u - mean[:-1] @ weights[0]
         biases[-1], weights[-1] = biases[-1] * sd[-1] + mean[-1], weights[-1] * sd[-1]
-        gates, parts = [torch.ones(self.task.inputs), *(growth.acts(size, len(b))[:, 0] for b in biases[:-1]), torch.ones(self.task.outputs)], []
+        gates, parts = (
+            [
+                torch.ones(self.task.inputs),
+                *(growth.acts(size, len(b))[:, 0] for b in biases[:-1]),
+                torch.ones(self.task.outputs),
+            ],
+            [],
+        )
         for b, w, into, gate in zip(biases, weights, gates, gates[1:], strict=False):
             with warnings.catch_warnings(action="ignore"):  # of a network without neurons
-                linear = torch.nn.utils.skip_init(torch.nn.Linear, int((into > 0).sum()), int((gate > 0).sum()), dtype=dtype)
-            linear.load_state_dict({"weight": (w * into[:, None])[into > 0][:, gate > 0].T, "bias": b[gate > 0]})
+                linear = torch.nn.utils.skip_init(
+                    torch.nn.Linear, int((into > 0).sum()), int((gate > 0).sum()), dtype=dtype
+                )
+            linear.load_state_dict(
+                {"weight": (w * into[:, None])[into > 0][:, gate > 0].T, "bias": b[gate > 0]}
+            )
             parts += [linear, torch.nn.Tanh()]
         return torch.nn.Sequential(*parts[:-1])
 
     def _units(self):
         """The mean and the standard deviation that every network measures its columns by, the target last, (2, inputs + 1, T)."""
-        sets, places = np.unique(np.multiply(self.settings["data_seed"], self.task.standardised), return_inverse=True)  # one does for all but a table
-        found = [self.task.units(*self.task.draw(self.settings["seed"], [k], raw=True)) for k in sets]
-        return torch.tensor(np.concatenate(found, -1)[..., np.broadcast_to(places, self.weights.shape[1])])
+        sets, places = np.unique(
+            np.multiply(self.settings["data_seed"], self.task.standardised), return_inverse=True
+        )  # one does for all but a table
+        found = [
+            self.task.units(*self.task.draw(self.settings["seed"], [k], raw=True)) for k in sets
+        ]
+        return torch.tensor(
+            np.concatenate(found, -1)[..., np.broadcast_to(places, self.weights.shape[1])]
+        )
 
     def confusion(self) -> pd.DataFrame:
         """Return how many points of each true class get each predicted class, classes² rows a network.
 
         They are 1000 fresh points, or the test points of a large set or a table. ValueError of a regression.
         """
-        _require(self.task.classes, "task", self.task.name, "a classification, so that there is a confusion matrix")
-        seen = (_fresh(theta, self.growth, self.task, self.settings, [k]) for k, theta in enumerate(self.theta().split(1, dim=1)))
-        counts = np.stack([np.bincount((y.long() * self.task.classes + _classes(y_hat))[:, 0], minlength=self.task.classes**2) for y_hat, y in seen])
-        classes = pd.DataFrame(itertools.product(range(self.task.classes), repeat=2), columns=["true_class", "predicted_class"])
+        _require(
+            self.task.classes,
+            "task",
+            self.task.name,
+            "a classification, so that there is a confusion matrix",
+        )
+        seen = (
+            _fresh(theta, self.growth, self.task, self.settings, [k])
+            for k, theta in enumerate(self.theta().split(1, dim=1))
+        )
+        counts = np.stack(
+            [
+                np.bincount(
+                    (y.long() * self.task.classes + _classes(y_hat))[:, 0],
+                    minlength=self.task.classes**2,
+                )
+                for y_hat, y in seen
+            ]
+        )
+        classes = pd.DataFrame(
+            itertools.product(range(self.task.classes), repeat=2),
+            columns=["true_class", "predicted_class"],
+        )
         return self.networks.merge(classes, how="cross").assign(count=counts.ravel())
 
     def save(self, path: str | os.PathLike) -> None:
@@ -986,11 +1465,24 @@ class Run:
         ValueError where the name does not end in .npz or cannot be written.
         """
         _require(str(path).endswith(".npz"), "path", path, "a file name that ends in .npz")
-        frames = {name: np.frombuffer(getattr(self, name).to_parquet(), dtype=np.uint8) for name in ("finals", "history")}
-        about = {"task": [self.task.name, self.task.options], "growth": [type(self.growth).__name__, asdict(self.growth)], "settings": self.settings}
+        frames = {
+            name: np.frombuffer(getattr(self, name).to_parquet(), dtype=np.uint8)
+            for name in ("finals", "history")
+        }
+        about = {
+            "task": [self.task.name, self.task.options],
+            "growth": [type(self.growth).__name__, asdict(self.growth)],
+            "settings": self.settings,
+        }
         with _replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, weights=self.weights, about=np.array(json.dumps(_plain(about))), **frames,
-                                epochs=np.array(list(self.snapshots), dtype=np.int64), snapshots=np.array(list(self.snapshots.values())))
+            np.savez_compressed(
+                file,
+                weights=self.weights,
+                about=np.array(json.dumps(_plain(about))),
+                **frames,
+                epochs=np.array(list(self.snapshots), dtype=np.int64),
+                snapshots=np.array(list(self.snapshots.values())),
+            )
 
 
 def load(path: str | os.PathLike, what: Task | None = None) -> Run:
@@ -1002,36 +1494,76 @@ def load(path: str | os.PathLike, what: Task | None = None) -> Run:
         file = dict(np.load(path, allow_pickle=False))
         about = json.loads(str(file["about"]))
     except Exception as error:  # by what is in the file, of any class
-        raise ValueError(f"path is {str(path)!r}; it takes a file that Run.save wrote ({' '.join(str(error).split())})") from None
+        raise ValueError(
+            f"path is {str(path)!r}; it takes a file that Run.save wrote ({' '.join(str(error).split())})"
+        ) from None
     (name, options), (method, values) = about["task"], about["growth"]
     frames = [pd.read_parquet(io.BytesIO(file[part].tobytes())) for part in ("finals", "history")]
     snapshots = dict(zip(file["epochs"].tolist(), file["snapshots"], strict=True))
-    _require(name in TASKS if what is None else task(what).name == name, "what", what, f"the task {name!r}, which this file does not hold")
-    return Run(task(what or name, **({} if what else options)), METHODS[method](**values), about["settings"], *frames, file["weights"], snapshots)
-
-
-def _plain(value):
-    """The value as JSON takes it: arrays, ranges and tuples as lists."""
-    return json.loads(json.dumps(value, default=lambda v: v.tolist() if hasattr(v, "tolist") else list(v)))
+    _require(
+        name in TASKS if what is None else task(what).name == name,
+        "what",
+        what,
+        f"the task {name!r}, which this file does not hold",
+    )
+    return Run(
+        task(what or name, **({} if what else options)),
+        METHODS[method](**values),
+        about["settings"],
+        *frames,
+        file["weights"],
+        snapshots,
+    )
 
 
 def _trials(trials):
     """The numbers of the trials: 0 ... n-1 for a count, or as given."""
-    return np.array(_wholes("trials", trials, 0)) if np.ndim(trials) and len(trials) else np.arange(_whole("trials", trials))
+    return (
+        np.array(_wholes("trials", trials, 0))
+        if np.ndim(trials) and len(trials)
+        else np.arange(_whole("trials", trials))
+    )
 
 
 def _data(task, settings, where, stream="data", points=None):
     """The data sets of the trials of a run at `where`: all the same where it has one data_seed."""
-    return task.draw(settings["seed"], np.take(settings["data_seed"], where, mode="clip"), stream, points)
+    return task.draw(
+        settings["seed"], np.take(settings["data_seed"], where, mode="clip"), stream, points
+    )
 
 
 def _log_every(epochs):
     """The smallest round step that logs at most 50 epochs, the first and the last among them."""
-    return next(step * 10**power for power in range(12) for step in (1, 2, 5) if epochs / (step * 10**power) <= 49)
+    return next(
+        step * 10**power
+        for power in range(12)
+        for step in (1, 2, 5)
+        if epochs / (step * 10**power) <= 49
+    )
 
 
-def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, seed=0, optimizer="gd", batch=None, dtype="float32", log_every=None,
-        data_seed=None, device="cpu", keep_weights=False, compiled=None, output_scale=1.0, prune_at=0, control="none", progress=None) -> Run:
+def fit(
+    task_or_name,
+    growth=None,
+    *,
+    trials=64,
+    epochs=4000,
+    lr=1e-3,
+    width=9,
+    seed=0,
+    optimizer="gd",
+    batch=None,
+    dtype="float32",
+    log_every=None,
+    data_seed=None,
+    device="cpu",
+    keep_weights=False,
+    compiled=None,
+    output_scale=1.0,
+    prune_at=0,
+    control="none",
+    progress=None,
+) -> Run:
     """Return many networks of one setting, trained at once by gradient descent, on all training points at a time unless `batch` is said.
 
     Trial k depends on `seed` and k alone: not on how many train beside it, and its data and first
@@ -1087,45 +1619,129 @@ def fit(task_or_name, growth=None, *, trials=64, epochs=4000, lr=1e-3, width=9, 
     what, growth = task(task_or_name), AuxiliaryWeight() if growth is None else growth
     _require(isinstance(growth, Growth), "growth", growth, "an AuxiliaryWeight or a ControllerMask")
     numbers, ends = _trials(trials), _wholes("epochs", epochs)
-    _require(sorted(set(ends)) == ends, "epochs", epochs, "a whole number, or several in increasing order")
-    settings = {"trials": trials, "epochs": epochs, "lr": lr, "width": width, "device": device, "control": control, "seed": _whole("seed", seed, 0),
-                "optimizer": _choice("optimizer", optimizer, ("gd", "adam")), "dtype": _choice("dtype", dtype, ("float32", "float64")),
-                "log_every": _log_every(ends[-1]) if log_every is None else _whole("log_every", log_every),
-                "data_seed": np.array(_wholes("data_seed", numbers if data_seed is None else data_seed, 0)),
-                "output_scale": _number("output_scale", output_scale).item(), "prune_at": _whole("prune_at", prune_at, 0),
-                "batch": None if batch is None else _whole("batch", batch)}
+    _require(
+        sorted(set(ends)) == ends,
+        "epochs",
+        epochs,
+        "a whole number, or several in increasing order",
+    )
+    settings = {
+        "trials": trials,
+        "epochs": epochs,
+        "lr": lr,
+        "width": width,
+        "device": device,
+        "control": control,
+        "seed": _whole("seed", seed, 0),
+        "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
+        "dtype": _choice("dtype", dtype, ("float32", "float64")),
+        "log_every": _log_every(ends[-1]) if log_every is None else _whole("log_every", log_every),
+        "data_seed": np.array(_wholes("data_seed", numbers if data_seed is None else data_seed, 0)),
+        "output_scale": _number("output_scale", output_scale).item(),
+        "prune_at": _whole("prune_at", prune_at, 0),
+        "batch": None if batch is None else _whole("batch", batch),
+    }
     _check_against(numbers, growth, settings)
     compiled = has_compiler() if compiled is None else compiled
-    much = (batch or 0) * max(_wholes("width", width)) >= CHUNK if what.large else len(numbers) > BLOCK / 2
+    much = (
+        (batch or 0) * max(_wholes("width", width)) >= CHUNK
+        if what.large
+        else len(numbers) > BLOCK / 2
+    )
     threads = min(torch.get_num_threads(), 4) if much else 1
     block = 1 if what.large else min(64 * math.ceil(len(numbers) / 64), BLOCK * threads)
     blocks = np.split(np.arange(len(numbers)), range(block, len(numbers), block))
-    pieces = [_train(what, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, progress) for where in blocks]
+    pieces = [
+        _train(
+            what,
+            growth,
+            settings,
+            numbers,
+            where,
+            block,
+            ends,
+            keep_weights,
+            compiled,
+            threads,
+            progress,
+        )
+        for where in blocks
+    ]
     frames, weights, snapshots = zip(*pieces, strict=True)
-    history = with_sums(_about(what, growth, settings, numbers).join(pd.concat(frames)).sort_values("epoch", kind="stable", ignore_index=True))
-    finals = history[history["epoch"].isin(ends)].rename(columns={"epoch": "epochs"}).drop(columns="gate").reset_index(drop=True)
-    kept = {epoch: np.concatenate([part[epoch] for part in snapshots], axis=-1) for epoch in snapshots[0]}
-    return Run(what, growth, settings, finals, history.drop(columns=ONLY_FINAL), np.concatenate(weights, axis=-1), kept)
+    history = with_sums(
+        _about(what, growth, settings, numbers)
+        .join(pd.concat(frames))
+        .sort_values("epoch", kind="stable", ignore_index=True)
+    )
+    finals = (
+        history[history["epoch"].isin(ends)]
+        .rename(columns={"epoch": "epochs"})
+        .drop(columns="gate")
+        .reset_index(drop=True)
+    )
+    kept = {
+        epoch: np.concatenate([part[epoch] for part in snapshots], axis=-1)
+        for epoch in snapshots[0]
+    }
+    return Run(
+        what,
+        growth,
+        settings,
+        finals,
+        history.drop(columns=ONLY_FINAL),
+        np.concatenate(weights, axis=-1),
+        kept,
+    )
 
 
 def _check_against(numbers, growth, settings):
     """Hold the arguments of `fit` against each other and against the machine."""
-    given = vars(growth) | {"lr": _number("lr", settings["lr"], above=True, many=True), "data_seed": settings["data_seed"]}
+    given = vars(growth) | {
+        "lr": _number("lr", settings["lr"], above=True, many=True),
+        "data_seed": settings["data_seed"],
+    }
     widths = _wholes("width", settings["width"])
     for name, value in given.items():
-        _require(np.size(value) in (1, len(numbers)), name, value, f"one value, or one for each of the {len(numbers)} trials")
+        _require(
+            np.size(value) in (1, len(numbers)),
+            name,
+            value,
+            f"one value, or one for each of the {len(numbers)} trials",
+        )
     for name in ("start", "target"):
-        _require(np.max(given[name]) <= min(widths), "width", settings["width"], f"at least the {name}, which is {np.max(given[name]):g}")
-    prunable = settings["prune_at"] < np.max(settings["epochs"]) and (len(widths) == 1 and growth.mask in ("staircase", "neuron"))
-    _require(not settings["prune_at"] or prunable, "prune_at", settings["prune_at"],
-             "an epoch before the last, with one hidden layer whose neurons open one after the other")
-    unmoved = growth.learns_from == "size" or (growth.opens == "neurons" and not growth.start_noise)  # a shut gate has no slope either
-    if unmoved and np.any((np.asarray(growth.start) == 0) & (np.asarray(growth.coupling) == 0) & ~np.asarray(growth.frozen)):
-        warnings.warn("coupling is 0 and start too, so some networks never start to grow; a coupling above 0 moves their size", stacklevel=3)
+        _require(
+            np.max(given[name]) <= min(widths),
+            "width",
+            settings["width"],
+            f"at least the {name}, which is {np.max(given[name]):g}",
+        )
+    prunable = settings["prune_at"] < np.max(settings["epochs"]) and (
+        len(widths) == 1 and growth.mask in ("staircase", "neuron")
+    )
+    _require(
+        not settings["prune_at"] or prunable,
+        "prune_at",
+        settings["prune_at"],
+        "an epoch before the last, with one hidden layer whose neurons open one after the other",
+    )
+    unmoved = growth.learns_from == "size" or (
+        growth.opens == "neurons" and not growth.start_noise
+    )  # a shut gate has no slope either
+    if unmoved and np.any(
+        (np.asarray(growth.start) == 0)
+        & (np.asarray(growth.coupling) == 0)
+        & ~np.asarray(growth.frozen)
+    ):
+        warnings.warn(
+            "coupling is 0 and start too, so some networks never start to grow; a coupling above 0 moves their size",
+            stacklevel=3,
+        )
     try:
         torch.zeros(1, device=settings["device"]).item()
     except (RuntimeError, AssertionError, TypeError):
-        raise ValueError(f"device is {settings['device']!r}; it takes a device that torch has here, such as cpu") from None
+        raise ValueError(
+            f"device is {settings['device']!r}; it takes a device that torch has here, such as cpu"
+        ) from None
 
 
 def _tensors(task, growth, settings, numbers, padded):
@@ -1136,12 +1752,25 @@ def _tensors(task, growth, settings, numbers, padded):
         return torch.tensor(np.broadcast_to(value, numbers.shape)[padded], **make)
 
     x, y = (torch.tensor(a, **make) for a in _data(task, settings, padded))
-    moves, heeds = knob(growth.speed * (1.0 - np.asarray(growth.frozen))), knob(growth.learns_from == "loss")  # heeds the task loss, or only its own
-    growth = replace(growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")})
+    moves, heeds = (
+        knob(growth.speed * (1.0 - np.asarray(growth.frozen))),
+        knob(growth.learns_from == "loss"),
+    )  # heeds the task loss, or only its own
+    growth = replace(
+        growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")}
+    )
     shapes = layer_shapes(settings["width"], task.inputs, task.outputs)
-    theta = initial_weights(settings["seed"], numbers[padded], settings["width"], growth, task.inputs, task.outputs)
+    theta = initial_weights(
+        settings["seed"], numbers[padded], settings["width"], growth, task.inputs, task.outputs
+    )
     unpack(theta, shapes)[1][-1][1:] *= settings["output_scale"]
-    state = [theta.to(**make), *(torch.zeros(rows, len(padded), **make) for rows in _rows_of(shapes, settings["optimizer"])[1:-3])]
+    state = [
+        theta.to(**make),
+        *(
+            torch.zeros(rows, len(padded), **make)
+            for rows in _rows_of(shapes, settings["optimizer"])[1:-3]
+        ),
+    ]
     return x, y, growth, (knob(settings["lr"]), growth.target, growth.coupling, moves, heeds), state
 
 
@@ -1152,39 +1781,97 @@ def _groups(x, y, task, width, batch, order=None):
     points that do not count.
     """
     points = task.train_points
-    size = batch or (points if not task.large else 16 * math.ceil(points / math.ceil(points / max(CHUNK / width, CHUNK_POINTS)) / 16))
+    size = batch or (
+        points
+        if not task.large
+        else 16 * math.ceil(points / math.ceil(points / max(CHUNK / width, CHUNK_POINTS)) / 16)
+    )
     places = np.arange(math.ceil(points / size) * size).reshape(-1, size)
     here, counts = np.minimum(places, points - 1), places < points
     here = torch.tensor(here if order is None else order[here], device=x.device)
-    share = torch.tensor(counts / (counts.sum(1, keepdims=True) if batch else points), dtype=x.dtype, device=x.device)[:, :, None]
-    x, y = x.index_select(1, here.flatten()).unflatten(1, here.shape).transpose(0, 1).contiguous(), y[here]
+    share = torch.tensor(
+        counts / (counts.sum(1, keepdims=True) if batch else points), dtype=x.dtype, device=x.device
+    )[:, :, None]
+    x, y = (
+        x.index_select(1, here.flatten()).unflatten(1, here.shape).transpose(0, 1).contiguous(),
+        y[here],
+    )
     chunks = list(zip(x, y, share if task.large or batch else [1 / points], strict=True))
     return [[chunk] for chunk in chunks] if batch else [chunks]
 
 
-def _train(task, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, progress):
+def _train(
+    task, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, progress
+):
     """Train the trials at `where` as one block, padded to its full size: history, weights and snapshots."""
     began, widths = time.perf_counter(), _wholes("width", settings["width"])
     padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
     x, y, growth, knobs, state = _tensors(task, growth, settings, numbers, padded)
-    points, batch, optimizer, cost_of_one = task.train_points, settings["batch"], settings["optimizer"], _flops(task, widths)
-    a_step = points / math.ceil(points / (batch or points))  # points of a step, on average: the last batch may be smaller
-    active, whole = widths if len(widths) > 1 else [growth.needed(widths[0])], _groups(x, y, task, max(widths), batch)
+    points, batch, optimizer, cost_of_one = (
+        task.train_points,
+        settings["batch"],
+        settings["optimizer"],
+        _flops(task, widths),
+    )
+    a_step = points / math.ceil(
+        points / (batch or points)
+    )  # points of a step, on average: the last batch may be smaller
+    active, whole = (
+        widths if len(widths) > 1 else [growth.needed(widths[0])],
+        _groups(x, y, task, max(widths), batch),
+    )
 
     def groups(epoch):
-        return _groups(x, y, task, max(widths), batch, np.random.default_rng([settings["seed"], epoch]).permutation(points)) if batch else whole
+        return (
+            _groups(
+                x,
+                y,
+                task,
+                max(widths),
+                batch,
+                np.random.default_rng([settings["seed"], epoch]).permutation(points),
+            )
+            if batch
+            else whole
+        )
 
     records, snapshots, epoch, operations, computed, diverged = [], {}, 0, 0.0, 0.0, False
-    for until in sorted({*range(0, ends[-1], settings["log_every"]), 0, *ends, settings["prune_at"]}):
-        state, used, cost, active = _epochs(state, range(epoch, until), groups, knobs, growth, widths, active, task, optimizer, compiled, threads)
+    for until in sorted(
+        {*range(0, ends[-1], settings["log_every"]), 0, *ends, settings["prune_at"]}
+    ):
+        state, used, cost, active = _epochs(
+            state,
+            range(epoch, until),
+            groups,
+            knobs,
+            growth,
+            widths,
+            active,
+            task,
+            optimizer,
+            compiled,
+            threads,
+        )
         operations = operations + used.double().cpu().numpy() * cost_of_one * a_step
         computed, epoch = computed + cost * cost_of_one * points, until
         record = _measure(state[0], x, y, growth, task, widths)
-        diverged = diverged | ~(np.maximum(record["train_task_loss"], record["test_task_loss"]) + record["size_loss"] <= TOO_LARGE)
+        diverged = diverged | ~(
+            np.maximum(record["train_task_loss"], record["test_task_loss"]) + record["size_loss"]
+            <= TOO_LARGE
+        )
         fresh = epoch in ends and task.classes and task.endless
-        record |= {"epoch": epoch, "flops": operations, "flops_done": computed, "diverged": diverged,
-                   "seconds": (time.perf_counter() - began) / len(where),
-                   "accuracy_fresh": _right(*_fresh(state[0], growth, task, settings, padded)).cpu().numpy() if fresh else math.nan}
+        record |= {
+            "epoch": epoch,
+            "flops": operations,
+            "flops_done": computed,
+            "diverged": diverged,
+            "seconds": (time.perf_counter() - began) / len(where),
+            "accuracy_fresh": _right(*_fresh(state[0], growth, task, settings, padded))
+            .cpu()
+            .numpy()
+            if fresh
+            else math.nan,
+        }
         records.append(pd.DataFrame(record, index=padded).iloc[: len(where)])
         if keep_weights:
             snapshots[epoch] = state[0][:, : len(where)].cpu().numpy().copy()
@@ -1198,9 +1885,19 @@ def _train(task, growth, settings, numbers, where, block, ends, keep_weights, co
 def _pruned(state, target, shapes):
     """The state with the neurons in falling order of their weights' norms, and the size at its target."""
     _, (hidden, output) = unpack(state[0], shapes)
-    order = (hidden.square().sum(0) * output[1:].square().sum(1)).argsort(dim=0, descending=True, stable=True)  # (H, T)
-    size, (into, out) = unpack(torch.arange(len(state[0]), device=order.device)[:, None].expand_as(state[0]), shapes)
-    rows = pack(size, [into.take_along_dim(order[None], 1), torch.cat([out[:1], out[1:].take_along_dim(order[:, None], 0)])])
+    order = (hidden.square().sum(0) * output[1:].square().sum(1)).argsort(
+        dim=0, descending=True, stable=True
+    )  # (H, T)
+    size, (into, out) = unpack(
+        torch.arange(len(state[0]), device=order.device)[:, None].expand_as(state[0]), shapes
+    )
+    rows = pack(
+        size,
+        [
+            into.take_along_dim(order[None], 1),
+            torch.cat([out[:1], out[1:].take_along_dim(order[:, None], 0)]),
+        ],
+    )
     theta, *others = [s.gather(0, rows) if len(s) > 1 else s for s in state]
     return [torch.cat([target[None], theta[1:]]), *others]
 
@@ -1208,7 +1905,9 @@ def _pruned(state, target, shapes):
 def _flops(task, widths):
     """Operations of a neuron, a point and an epoch, on average over the layers, tanh counted as one (13 with one input and output)."""
     fans = zip([task.inputs, *widths[:-1]], widths, [*widths[1:], task.outputs], strict=True)
-    return sum((3 + 4 * fan_in + 6 * fan_out) * neurons for fan_in, neurons, fan_out in fans) / sum(widths)
+    return sum((3 + 4 * fan_in + 6 * fan_out) * neurons for fan_in, neurons, fan_out in fans) / sum(
+        widths
+    )
 
 
 def _epochs(state, epochs, groups, knobs, growth, widths, few, task, optimizer, compiled, threads):
@@ -1219,38 +1918,74 @@ def _epochs(state, epochs, groups, knobs, growth, widths, few, task, optimizer, 
     """
     cost = 0
     for active in (few, widths):
-        size, layers = unpack(torch.arange(len(state[0]), device=state[0].device)[:, None], layer_shapes(widths, task.inputs, task.outputs))
+        size, layers = unpack(
+            torch.arange(len(state[0]), device=state[0].device)[:, None],
+            layer_shapes(widths, task.inputs, task.outputs),
+        )
         shapes = layer_shapes(active, task.inputs, task.outputs)
-        rows = pack(size, [layer[:fan_in, :neurons] for layer, (fan_in, neurons) in zip(layers, shapes, strict=True)])[:, 0]
+        rows = pack(
+            size,
+            [
+                layer[:fan_in, :neurons]
+                for layer, (fan_in, neurons) in zip(layers, shapes, strict=True)
+            ],
+        )[:, 0]
         part = [s[rows] if len(s) > 1 else s for s in state]
-        packed = torch.cat([*part, _gates(growth, part[0][0], active), part[0][:1], torch.zeros_like(part[0][:1])])
-        step = _step_of(packed, groups(0)[0], knobs, growth, active, task, optimizer, compiled, threads)
+        packed = torch.cat(
+            [*part, _gates(growth, part[0][0], active), part[0][:1], torch.zeros_like(part[0][:1])]
+        )
+        step = _step_of(
+            packed, groups(0)[0], knobs, growth, active, task, optimizer, compiled, threads
+        )
         for group in itertools.chain.from_iterable(map(groups, epochs)):
             packed = step(packed, group)
         *part, _, peak, used = packed.split(_rows_of(shapes, optimizer))
         cost += sum(active) * len(epochs)
         if active == widths or (peak <= active[0]).all():
             break
-    return [s.index_copy(0, rows, p) if len(s) > 1 else p for s, p in zip(state, part, strict=True)], used[0], cost, active
+    return (
+        [s.index_copy(0, rows, p) if len(s) > 1 else p for s, p in zip(state, part, strict=True)],
+        used[0],
+        cost,
+        active,
+    )
 
 
 def _measure(theta, x, y, growth, task, widths):
     """What is logged of every trial: losses, size, active width and accuracy on the test points, in float64."""
     y_hat = outputs(theta, x, growth, widths, task.outputs)
-    parts = [(y_hat[:, part].double(), y[part].double()) for part in (slice(task.train_points), slice(task.train_points, None))]
+    parts = [
+        (y_hat[:, part].double(), y[part].double())
+        for part in (slice(task.train_points), slice(task.train_points, None))
+    ]
     size = theta[0].double()
-    record = {"train_task_loss": task_loss(*parts[0], task.loss), "test_task_loss": task_loss(*parts[1], task.loss),
-              "size_loss": size_loss(size, growth.target.double(), growth.coupling.double()), "size": size,
-              "gate": torch.cat([growth.gate(size, width) for width in widths]).mean(0),
-              "active_width": sum((growth.acts(size, width) > 1e-3).sum(0) for width in widths),
-              "accuracy": _right(*parts[1]) if task.classes else torch.full_like(size, math.nan)}
+    record = {
+        "train_task_loss": task_loss(*parts[0], task.loss),
+        "test_task_loss": task_loss(*parts[1], task.loss),
+        "size_loss": size_loss(size, growth.target.double(), growth.coupling.double()),
+        "size": size,
+        "gate": torch.cat([growth.gate(size, width) for width in widths]).mean(0),
+        "active_width": sum((growth.acts(size, width) > 1e-3).sum(0) for width in widths),
+        "accuracy": _right(*parts[1]) if task.classes else torch.full_like(size, math.nan),
+    }
     return {name: value.cpu().numpy() for name, value in record.items()}
 
 
 def _fresh(theta, growth, task, settings, where):
     """The outputs (outputs, points, T) and the classes (points, T) at fresh points, or at the test points where there are none."""
-    drawn = _data(task, settings, where, "fresh", FRESH_POINTS) if task.endless else _data(task, settings, where)
-    x, y = (torch.tensor(a[..., 0 if task.endless else -task.test_points :, :], dtype=theta.dtype, device=theta.device) for a in drawn)
+    drawn = (
+        _data(task, settings, where, "fresh", FRESH_POINTS)
+        if task.endless
+        else _data(task, settings, where)
+    )
+    x, y = (
+        torch.tensor(
+            a[..., 0 if task.endless else -task.test_points :, :],
+            dtype=theta.dtype,
+            device=theta.device,
+        )
+        for a in drawn
+    )
     return outputs(theta, x, growth, settings["width"], task.outputs), y
 
 
@@ -1267,806 +2002,44 @@ def _right(y_hat, y):
 def _about(task, growth, settings, numbers):
     """The settings of every network, a row each."""
     widths = _wholes("width", settings["width"])
-    moving = {name: np.asarray(getattr(growth, name), dtype=float) for name in ("start", "target", "coupling")}
-    about = {"task": task.name, "method": type(growth).__name__, "mask": growth.mask, "learns_from": growth.learns_from,
-             "arm": growth.arm(), "control": settings["control"], "trial": numbers, **moving,
-             "width": widths[0] if len(widths) == 1 else "-".join(map(str, widths)), "lr": np.asarray(settings["lr"], dtype=float),
-             "points": task.points, "test_points": task.test_points, "classes": task.classes,
-             "noise": float(task.options.get("noise", 0.1 if task.name == "gaussian-mixture" else 0.0)),
-             "seed": settings["seed"], "data_seed": settings["data_seed"], "optimizer": settings["optimizer"], "dtype": settings["dtype"]}
-    return pd.DataFrame({name: np.broadcast_to(value, numbers.shape) for name, value in about.items()})
+    moving = {
+        name: np.asarray(getattr(growth, name), dtype=float)
+        for name in ("start", "target", "coupling")
+    }
+    about = {
+        "task": task.name,
+        "method": type(growth).__name__,
+        "mask": growth.mask,
+        "learns_from": growth.learns_from,
+        "arm": growth.arm(),
+        "control": settings["control"],
+        "trial": numbers,
+        **moving,
+        "width": widths[0] if len(widths) == 1 else "-".join(map(str, widths)),
+        "lr": np.asarray(settings["lr"], dtype=float),
+        "points": task.points,
+        "test_points": task.test_points,
+        "classes": task.classes,
+        "noise": float(task.options.get("noise", 0.1 if task.name == "gaussian-mixture" else 0.0)),
+        "seed": settings["seed"],
+        "data_seed": settings["data_seed"],
+        "optimizer": settings["optimizer"],
+        "dtype": settings["dtype"],
+    }
+    return pd.DataFrame(
+        {name: np.broadcast_to(value, numbers.shape) for name, value in about.items()}
+    )
 
 
 def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with size_loss, where it is left to be derived, and train_loss and test_loss, the task loss with it, as published."""
     if "size_loss" not in frame:
-        frame = frame.assign(size_loss=frame["coupling"] * (frame["size"].astype(float) - frame["target"]) ** 2)
-    return frame.assign(**{f"{part}_loss": frame[f"{part}_task_loss"] + frame["size_loss"] for part in ("train", "test")})
-
-
-# ------------------------------------------------------------------------------------ other networks
-
-
-def grow(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int, optimizer: torch.optim.Optimizer | None = None) -> None:
-    """Widen the layer between two linear ones of any torch model by n neurons, without changing what the model computes.
-
-    Call it between steps. Both layers get new Parameters: an optimizer that is not said goes on training the old ones, and an
-    average of the weights must be made anew. The newborn have weights as torch draws them and act on nothing at first. What the optimizer
-    holds of the old stays; of the newborn its averages of gradients begin at 0, and those of squares at the median of the
-    old neurons', since from 0 Adam, which counts the steps of a whole tensor, would move them up to 6.6 times its learning rate.
-
-    Parameters
-    ----------
-    linear_in, linear_out : Linear
-        The layers before and after the neurons; between them may stand what has no weights and acts on each neuron alone, such as
-        an activation or dropout (not a softmax, a norm or PReLU).
-    n : int
-        How many neurons.
-    optimizer : Optimizer, optional
-        The one that trains them.
-
-    Raises
-    ------
-    ValueError
-        The layers do not fit each other, the optimizer does not hold them, or n is no count.
-    """
-    _whole("n", n), _joined(linear_in, linear_out, optimizer)
-
-    def longer(tensor, dim, key):
-        new = torch.zeros_like(tensor.narrow(dim, 0, 1).repeat_interleave(n, dim))
-        if key == dim == 0:
-            new.uniform_(-(linear_in.in_features**-0.5), linear_in.in_features**-0.5)
-        elif key not in (0, "exp_avg", "momentum_buffer", "grad_avg"):
-            new += tensor.median(dim, keepdim=True).values
-        return torch.cat([tensor, new], dim)
-
-    _resize(linear_in, linear_out, longer, optimizer)
-
-
-def shrink(linear_in: torch.nn.Linear, linear_out: torch.nn.Linear, n: int | Sequence[int],
-           optimizer: torch.optim.Optimizer | None = None) -> torch.Tensor:
-    """Take n neurons out of the layer between two linear ones, and return the places of those that stay; what the model computes changes.
-
-    Parameters
-    ----------
-    linear_in, linear_out : Linear
-        The layers before and after the neurons.
-    n : int or sequence of int
-        How many neurons, those whose incoming and outgoing weights have the least product of norms; or the places of them.
-    optimizer : Optimizer, optional
-        The one that trains them.
-
-    Returns
-    -------
-    Tensor
-        Whole numbers in rising order, (neurons,).
-
-    Raises
-    ------
-    ValueError
-        As in `grow`, or n leaves no neuron or names one that is not there.
-    """
-    _joined(linear_in, linear_out, optimizer)
-    norms = linear_in.weight.norm(dim=1) * linear_out.weight.norm(dim=0)
-    gone = set(_wholes("n", n if np.ndim(n) else norms.argsort(stable=True)[: _whole("n", n)].tolist(), 0))
-    kept = torch.tensor([k for k in range(len(norms)) if k not in gone], device=norms.device, dtype=torch.long)
-    _require(0 < len(kept) == len(norms) - len(gone), "n", n, f"some, not all, of the neurons 0 ... {len(norms) - 1}")
-    _resize(linear_in, linear_out, lambda tensor, dim, _: tensor.index_select(dim, kept), optimizer)
-    return kept
-
-
-def _joined(linear_in, linear_out, optimizer):
-    """Say so if the one linear layer does not give what the other takes, or the optimizer is none whose memory can be resized."""
-    for name, layer in (("linear_in", linear_in), ("linear_out", linear_out)):
-        _require(isinstance(layer, torch.nn.Linear) and "weight" in layer._parameters, name, type(layer).__name__, "a plain Linear")
-    fits = linear_in.out_features == linear_out.in_features and linear_in is not linear_out
-    _require(fits, "linear_out", linear_out, f"another Linear that takes what linear_in gives, {linear_in}")
-    held = {each for group in getattr(optimizer, "param_groups", ()) for each in group["params"]}
-    trains = isinstance(optimizer, torch.optim.Optimizer) and {linear_in.weight, linear_in.bias, linear_out.weight} - {None} <= held
-    fine = optimizer is None or (trains and not isinstance(optimizer, torch.optim.LBFGS))  # whose memory is no tensor of a layer
-    _require(fine, "optimizer", type(optimizer).__name__, "the one that trains these layers, of torch.optim but not LBFGS")
-
-
-def _resize(linear_in, linear_out, change, optimizer):
-    """Put change(tensor, dim, key) in place of the weights between two layers, where key is 0, and of what the optimizer keeps of them."""
-    groups, state = (optimizer.param_groups, optimizer.state) if optimizer else ([], {})
-    for layer, name, dim in ((linear_in, "weight", 0), (linear_in, "bias", 0), (linear_out, "weight", 1)):
-        if (old := getattr(layer, name)) is None:
-            continue
-        setattr(layer, name, new := torch.nn.Parameter(change(old.detach(), dim, 0), old.requires_grad))
-        for group in groups:
-            group["params"] = [new if each is old else each for each in group["params"]]
-        state[new] = {key: change(v, dim, key) if torch.is_tensor(v) and v.shape == old.shape else v for key, v in state.pop(old, {}).items()}
-    linear_in.out_features = linear_out.in_features = len(linear_in.weight)
-
-
-# ---------------------------------------------------------------------------------- studies and store
-
-HOME = Path(os.environ.get("GROWLIB_HOME") or Path(__file__).resolve().parent)  # where data/, figures/ and the cache are
-_ONE_CELL = threading.Lock()  # a process computes one cell at a time
-CELL_SECONDS, CORE_FLOPS = 60, 8e9  # work in one piece of a study, by what a core does in a second, roughly
-KEPT_TRIALS, DRAWN_TRIALS, MAPPED_TRIALS = 200, 20, 3  # trials whose history, fit on a line, and classes on a plane a study keeps
-CHOSEN = ("start", "target", "coupling", "lr")  # kept in float64, so that they can be looked up
-FRAMES = {"finals": "", "history": "-history", "curves": "-curves"}  # what is kept of a study, and how the names of its files end
-
-
-def arms(method: type[Growth] = AuxiliaryWeight, **choices) -> dict[str, Growth]:
-    """Return the three arms of a method by name, each with all of `choices`; an arm differs from its neighbour in one argument.
-
-    ValueError where the method is none, or a choice is not what it takes.
-    """
-    growing = (method if inspect.isclass(method) else METHODS[_choice("method", method, METHODS)])(**choices)
-    grown = replace(growing, start=growing.target)
-    return {"growing": growing, "grown": grown, "static": replace(grown, frozen=True)}
-
-
-READINGS = {"released": {"mask": "shared", "learns_from": "size"}, "described": {"mask": "neuron", "learns_from": "loss"}}
-_TABLE = Path(__file__).parent / "data" / "studies.toml"  # the settings of every study; how to read it stands at its head
-STUDIES = tomllib.loads(_TABLE.read_text()) if _TABLE.exists() else {}
-
-
-def _settings(grid):
-    """The settings of a grid, arguments of `fit` each: a list is crossed with the others."""
-    parts = grid if isinstance(grid, list | tuple) else [grid]
-    fine = parts and all(isinstance(part, Mapping) and "task" in part and isinstance(part.get("controls", {}), Mapping) for part in parts)
-    _require(fine, "grid", grid, "a mapping that names a task and other arguments of fit, or several")
-    settings = [_setting(dict(zip(part, values, strict=True))) for part in itertools.chain(*map(_controlled, parts))
-                for values in itertools.product(*(value if isinstance(value, list) else [value] for value in part.values()))]
-    _require(settings, "grid", grid, "at least one value in each of its lists")
-    return settings
-
-
-def _controlled(part):
-    """The part of a grid once for each of its `controls`, with what that changes."""
-    bare = {name: value for name, value in part.items() if name not in ("controls", "tuning")}
-    return [bare | {"control": name} | change for name, change in part.get("controls", {}).items()] or [bare]
-
-
-def _setting(chosen):
-    """One setting of a grid: what its names belong to, task, growth or `fit`, gets it."""
-    chosen = {name: _spread(value) if isinstance(value, Mapping) else value for name, value in chosen.items()}
-    reading = READINGS[_choice("reading", chosen.pop("reading"), READINGS)] if "reading" in chosen else {}
-    method = METHODS[_choice("method", chosen.pop("method", "ControllerMask" if reading else "AuxiliaryWeight"), METHODS)]
-    growth, arm = chosen.pop("growth", None), _choice("arm", chosen.pop("arm", "growing"), ARMS)
-    moved = reading | {f.name: chosen.pop(f.name) for f in fields(growth or method) if f.name in chosen}
-    options = {name: chosen.pop(name) for name in ("points", "test_points", "noise", "gap", "classes") if name in chosen}
-    known = {"task", "kept", *inspect.signature(fit).parameters} - {"task_or_name", "growth", "progress", "keep_weights"}
-    for name in chosen:
-        _choice("grid", name, known | {"arm", "method", "reading", "growth", *moved, *options})
-    task(_choice("task", chosen["task"], TASKS), **options)
-    return chosen | ({"options": options} if options else {}) | {"growth": replace(growth, **moved) if growth else arms(method, **moved)[arm]}
-
-
-def _spread(spec):
-    """The values from first to last, each so far from the next, whole or as powers of ten: one value of a grid with many in it."""
-    values = np.round(np.arange(spec["first"], spec["last"] + spec["each"] / 2, spec["each"]), 2)
-    return 10**values if spec.get("powers_of_ten") else values.astype(int)
-
-
-def published(study: str, scale: str = "paper") -> list[dict]:
-    """Return the settings of a published study, arguments of `fit` each, an arm after the other; a rate "tuned" is looked up in data/.
-
-    At the quick scale there are fewer trials of them; on the large sets also fewer points and epochs, of the two sweeps fewer settings.
-    ValueError where the study or the scale is unknown.
-    """
-    shared = dict(STUDIES[_choice("study", study, STUDIES)])
-    parts, quick, _ = shared.pop("part", [{}]), shared.pop("quick"), shared.pop("kept_rows", None)
-    if "tunes" in shared:  # the learning rates of another study, on trials of their own
-        parts = [part | part["tuning"] for part in STUDIES[shared.pop("tunes")]["part"]]
-    if _choice("scale", scale, ("quick", "paper")) == "quick":
-        parts = quick if isinstance(quick, list) else [part | quick for part in parts]
-    settings = _settings([shared | part for part in parts])
-    tried = stored("tuning") if any(s.get("lr") == "tuned" for s in settings) else None
-    settings = [s | {"lr": _tuned(s, tried)} if s.get("lr") == "tuned" else s for s in settings]
-    return list({json.dumps(_described(s)): s for s in settings}.values())  # the tuned rate may be the published one
-
-
-def _tuned(setting, tried):
-    """The learning rate whose median task loss on the test points is lowest in the finals `tried`; diverged trials are worst."""
-    growth = setting["growth"]
-    alike = {"task": setting["task"], "control": setting["control"], "width": setting["width"], "method": type(growth).__name__, "arm": growth.arm()}
-    tried = tried[(tried[list(alike)] == list(alike.values())).all(axis=1)]
-    _require(len(tried), "control", setting["control"], f"one whose rates the study 'tuning' tried for {growth.arm()} on {setting['task']}")
-    return tried["test_task_loss"].where(~tried["diverged"], np.inf).groupby(tried["lr"]).median().idxmin()
-
-
-def results(name: str, scale: str = "paper") -> SimpleNamespace:
-    """Return the frames `finals`, `history` and `curves` of a published study, and in `origin` one line that says where they come from.
-
-    At the quick scale they are trained here; at the paper scale they are those in `data/`, and what that lacks is computed.
-
-    Parameters
-    ----------
-    name : str
-        One of `STUDIES`.
-    scale : {"quick", "paper"}
-        A small honest sample, trained now, or the published number of trials.
-
-    Raises
-    ------
-    ValueError
-        The name or the scale is unknown.
-    """
-    settings, began = published(name, scale), time.perf_counter()
-    if scale == "paper":
-        study(name)
-        frames, how = {what: stored(name, what) for what in FRAMES}, f"from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes."
-    else:
-        with _progress(name) as report:
-            frames = _select(name, [_compute(cell, report) for cell in _cells(settings, math.inf)])
-        frames = {what: frame if what == "curves" else with_sums(frame) for what, frame in frames.items()}
-        how = f"trained here in {time.perf_counter() - began:.0f} s."
-    return SimpleNamespace(**frames, origin=f"{in_thousands(settings[0]['trials'])} trials an arm, {how}")
-
-
-def study(name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: int = 2, client=None) -> pd.DataFrame:
-    """Return the finals of every setting × trial of a grid; what the store holds already is not computed again.
-
-    The work is cut into cells of about a minute, kept in `.cache/cells` as they are finished: a study that was stopped
-    goes on from there. The frame does not depend on the workers, their number or the order they finish in.
-
-    Parameters
-    ----------
-    name : str
-        What the progress bar calls it; without a grid one of `STUDIES`, which is also written to `data/`.
-    grid : mapping or sequence of mappings, optional
-        The `task` by name, its options, the `arm`, `method` and `reading` or a `growth` and its arguments, and what else `fit` takes;
-        a list of values is crossed with the other lists, a tuple is one value; `controls` maps a name to what it changes.
-        `kept` is how many trials keep their histories and fits.
-    workers : int
-        Local processes, of one thread each.
-    client : dask.distributed.Client, optional
-        A cluster to compute on instead; its workers share this file system.
-
-    Raises
-    ------
-    ValueError
-        The name is unknown, the grid holds what `fit` does not take, or the store cannot be written.
-    RuntimeError
-        A local worker died; finished cells stay.
-    """
-    if grid is None and is_stored(name):
-        return stored(name)
-    settings = published(name) if grid is None else _settings(grid)
-    found = _computed(name, _cells(settings), _whole("workers", workers), client)
-    frames = _select(name, [frame for frame, _ in found])
-    if grid is None:
-        about = {"study": name, "method": METHOD, "settings": [_described(s) for s in settings],
-                 "core_minutes": round(sum(minutes for _, minutes in found), 1), "torch": torch.__version__.split("+")[0],
-                 "cpu": torch.backends.cpu.get_cpu_capability(), "compiled": has_compiler()}
-        for what in reversed(FRAMES):  # the finals last: they say that the study is there
-            _write_parquet([frames[what]], _path(name, what), about)
-    return with_sums(frames["finals"])
-
-
-def stored(study: str, what: str = "finals") -> pd.DataFrame:
-    """Return the committed frame of a study.
-
-    Parameters
-    ----------
-    study : str
-        One of `STUDIES`.
-    what : {"finals", "history", "curves"}
-        A row a trial; a row a trial and logged epoch, for the first 200 trials; or predictions on a grid
-        (first 20 trials) and confusion counts. Columns and units stand in data/README.md.
-
-    Raises
-    ------
-    ValueError
-        The study or `what` is unknown.
-    FileNotFoundError
-        `data/` does not hold the study.
-    """
-    path = _path(study, what)
-    if not path.exists():
-        raise FileNotFoundError(f"study {study!r} is not in {path.parent}; `make paper` computes it")
-    frame = pq.read_table(path).to_pandas().drop(columns="gate" if what == "finals" else [], errors="ignore")
-    return frame if what == "curves" else with_sums(frame)
-
-
-def _path(study, what="finals"):
-    return HOME / "data" / f"{_choice('study', study, STUDIES)}{FRAMES[_choice('what', what, FRAMES)]}.parquet"
-
-
-def about_stored(study: str) -> dict:
-    """Return the settings and the circumstances (method, torch, processor, core-minutes) that a stored study was made with.
-
-    ValueError where the study is unknown, FileNotFoundError where it is not stored.
-    """
-    return json.loads(pq.read_schema(_path(study)).metadata[b"growlib"])
-
-
-def _described(settings):
-    """The settings of a piece of work as plain JSON values."""
-    return _plain(settings | {"growth": {"method": type(settings["growth"]).__name__, **settings["growth"].values()}})
-
-
-def is_stored(study: str) -> bool:
-    """Return whether `data/` holds the whole study, with the settings and the method of this program; ValueError where it is unknown."""
-    about = about_stored(study) if all(_path(study, what).exists() for what in FRAMES) else {}
-    return about.get("method") == METHOD and about["settings"] == [_described(s) for s in published(study)]
-
-
-def _networks(settings):
-    """The networks of settings that can train side by side: what they share, and a frame with a row a network of what may vary."""
-    groups = {}
-    for s in settings:
-        values = {name: getattr(s["growth"], name) for name in VARIED} | {name: s[name] for name in ("lr", "data_seed") if s.get(name) is not None}
-        shared = {name: value for name, value in s.items() if name not in ("trials", *values)}
-        shared["growth"] = replace(s["growth"], **{f.name: f.default for f in fields(s["growth"]) if f.name in VARIED})
-        rows = np.broadcast_arrays(*(np.reshape(value, (-1, 1)) for value in values.values()), _trials(s.get("trials", 64)))  # (values, trials) each
-        key = json.dumps([_described(shared), list(values)], sort_keys=True)
-        groups.setdefault(key, (shared, []))[1].append(pd.DataFrame(dict(zip([*values, "trials"], map(np.ravel, rows), strict=True))))
-    return [(shared, pd.concat(rows, ignore_index=True)) for shared, rows in groups.values()]
-
-
-def _cells(settings, seconds=None):
-    """The pieces of a study, arguments of `fit` each, of about `seconds` of work on one core."""
-    cells = []
-    for shared, networks in _networks(settings):
-        most = (seconds or CELL_SECONDS) / _seconds(shared)
-        most = len(networks) if most > len(networks) else max(1, int(most)) if most < BLOCK else int(most) // BLOCK * BLOCK
-        for first in range(0, len(networks), most):
-            part = {name: column.tolist() for name, column in networks[first : first + most].items()}
-            growth = replace(shared["growth"], **{name: part.pop(name) for name in VARIED})
-            cells.append(shared | part | {"growth": growth})
-    return cells
-
-
-def _seconds(setting):
-    """What a network of this setting takes one core, within a factor of two (fitted to the scaling study)."""
-    what, widths = task(setting["task"], **setting.get("options", {})), _wholes("width", setting.get("width", 9))
-    return np.max(setting.get("epochs", 4000)) * what.train_points * (160 + _flops(what, widths) * sum(widths) / (1 + what.outputs / 4)) / CORE_FLOPS
-
-
-def _compute(cell, report=None):
-    """Train one cell and return what is kept of it: the `FRAMES`."""
-    what, kept = task(cell["task"], **cell.get("options", {})), _whole("kept", cell.get("kept", KEPT_TRIALS))
-    run = fit(what, progress=report, **{name: value for name, value in cell.items() if name not in ("task", "options", "kept")})
-    curves = [_on_a_grid(run, kept)] + ([run.confusion().assign(kind="confusion")] if what.classes else [])
-    last = run.finals["epochs"].max()
-    return dict(zip(FRAMES, (run.finals, run.history[run.history["trial"] < kept], pd.concat(curves).assign(epochs=last)), strict=True))
-
-
-def _on_a_grid(run, kept):
-    """The predictions of a run's first trials on a line, or the classes that they find on a plane."""
-    line, most = pd.Series(np.linspace(-1, 1, 201), name="x"), DRAWN_TRIALS if run.task.inputs == 1 else MAPPED_TRIALS
-    grid = line.to_frame() if run.task.inputs == 1 else pd.merge(line[::2].rename("x2"), line[::2], how="cross")[["x", "x2"]]
-    drawn = np.flatnonzero(run.networks["trial"] < min(kept, most))
-    found = run.predict(grid.to_numpy())[drawn]
-    found = found.argmax(-1) if run.task.loss == "softmax" else found[:, :, 0]
-    return run.networks.iloc[drawn].merge(grid, how="cross").assign(kind="prediction", prediction=found.ravel())
-
-
-def _select(study, cells):
-    """The frames of a study from those of its cells, in an order that does not depend on how it was cut."""
-    frames = {what: pd.concat([cell[what] for cell in cells]).dropna(axis=1, how="all") for what in FRAMES}
-    frames |= {what: frames[what].query(kept) for what, kept in STUDIES.get(study, {}).get("kept_rows", {}).items()}
-    if (frames["finals"]["dtype"] == "float32").all():  # then the size is what was trained, to the bit, and its loss follows from it
-        frames = {what: frame.drop(columns="size_loss", errors="ignore") for what, frame in frames.items()}
-    for what, order in zip(FRAMES, (["epochs"], ["epoch"], ["kind", "true_class", "predicted_class"]), strict=True):
-        frames[what] = frames[what].sort_values([name for name in order if name in frames[what]], kind="stable", ignore_index=True)
-    return frames
-
-
-def _cell_path(cell):
-    """Where the cache keeps a cell; the name changes with its settings and with the method."""
-    text = json.dumps([METHOD, FRAMES, _described(cell)], sort_keys=True)
-    return HOME / ".cache" / "cells" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.parquet"
-
-
-def _work(cell, path):
-    """Compute a cell and put it into the store at `path` (a worker runs this, one cell at a time)."""
-    with _ONE_CELL:
-        torch.set_num_threads(1)
-        began = time.process_time()  # not the clock on the wall: a core may be shared, or the work suspended
-        frames = [frame.assign(what=what) for what, frame in _compute(cell).items()]
-        _write_parquet(frames, path, {"cell": path.stem, "core_minutes": (time.process_time() - began) / 60})
-
-
-def _prepare_worker():
-    """Leave Ctrl-C to the parent, which ends its workers, and end with it if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
-
-
-def _computed(name, cells, workers, client):
-    """The frame and the core-minutes of every cell; those that the store lacks are computed first."""
-    paths = [_cell_path(cell) for cell in cells]
-    found = {path: _cached(path) for path in paths}
-    lacking = {path: cell for path, cell in zip(paths, cells, strict=True) if found[path] is None}
-    if not lacking:
-        return list(found.values())
-    with _replacing(paths[0].with_name("probe")) as probe:  # says at once where the store cannot be written
-        probe.touch()
-    pool = client.get_executor(pure=False, retries=2) if client else ProcessPoolExecutor(workers, get_context("spawn"), _prepare_worker)
-    with pool, _progress(name) as report:
-        futures = {pool.submit(_work, cell, path): _seconds(cell) * len(cell["trials"]) for path, cell in lacking.items()}
-        try:
-            for future in as_completed(futures):
-                future.result()
-                report(sum(work for each, work in futures.items() if each.done()) / sum(futures.values()))
-        except BrokenExecutor:
-            raise RuntimeError(f"a worker of study {name!r} died, perhaps for want of memory; what it had finished stays in the store") from None
-        except BaseException:
-            for process in list(getattr(pool, "_processes", {}).values()):  # a pool that is shut down no longer knows them
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    found |= {path: _cached(path) for path in lacking}
-    _require(None not in found.values(), "client", client, f"workers that share this file system, so that their cells show in {paths[0].parent}")
-    return list(found.values())
-
-
-def _cached(path):
-    """A cell's frame and core-minutes, None where the store has none; what is not this cell whole is set aside with a warning."""
-    try:
-        table = pq.read_table(path, page_checksum_verification=True)
-        about = json.loads((table.schema.metadata or {}).get(b"growlib", "{}"))
-        fine = (about.get("cell"), about.get("schema")) == (path.stem, str(table.schema.remove_metadata()))  # which no checksum covers
-        _require(fine, "it", about.get("cell"), "what was written for this cell")
-        return {what: table.filter(pc.field("what") == what).drop_columns("what").to_pandas() for what in FRAMES}, about["core_minutes"]
-    except FileNotFoundError:
-        return None
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        warnings.warn(f"{path.name} in the cache cannot be read ({' '.join(str(error).split())}); it is set aside and computed again", stacklevel=2)
-        with contextlib.suppress(OSError):  # another process was faster, or the store is read-only
-            os.replace(path, path.with_suffix(".damaged"))
-
-
-def _write_parquet(frames, path, about):
-    """Write the frames one below the other with `about` in the metadata, in float32 and small integers, whole or not at all."""
-    tables = [pa.Table.from_pandas(frame.drop(columns=["train_loss", "test_loss"], errors="ignore"), preserve_index=False) for frame in frames]
-    table, small = pa.concat_tables(tables, promote_options="default"), {pa.float64(): pa.float32(), pa.int64(): pa.int32()}
-    kinds = [each if each.name in CHOSEN else each.with_type(small.get(each.type, each.type)) for each in table.schema]
-    fine = [each.name for each in kinds if each.type == pa.float32()]
-    with _replacing(path) as temporary, open(temporary, "wb") as file:
-        schema = pa.schema(kinds, {b"growlib": json.dumps(about | {"schema": str(pa.schema(kinds))})})
-        pq.write_table(table.cast(schema), file, compression="zstd", compression_level=9, write_page_checksum=True,
-                       use_byte_stream_split=fine, use_dictionary=[name for name in table.column_names if name not in fine])
-        file.flush(), os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def _replacing(path, name="path"):
-    """A temporary name beside `path` that takes its place when the block ends well; `name` is the argument to blame."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
-            yield Path(folder) / path.name
-            os.replace(Path(folder) / path.name, path)
-    except OSError as error:
-        what, where = ("folder", path.parent) if name == "folder" else ("file", path)
-        raise ValueError(f"{name} is {str(where)!r}; it takes a {what} that can be written ({error.strerror or error})") from None
-
-
-@contextlib.contextmanager
-def _progress(label):
-    """A function that takes the fraction done, 0 ... 1, while a bar tells what is left: in the file that GROWLIB_PROGRESS names, if it does."""
-    told = os.environ.get("GROWLIB_PROGRESS")
-    with open(told, "w") if told else contextlib.nullcontext() as file:
-        new, look = (tqdm.tqdm, "{desc} {n:.0f} %, {remaining} left") if told else (tqdm.auto.tqdm, "{desc} {bar} {n:.0f} % {remaining} left")
-        with new(total=100, desc=label, leave=False, smoothing=0, file=file, bar_format=look) as bar:
-            yield lambda share: bar.update(100 * share - bar.n)
-
-
-# --------------------------------------------------------------------------------------- statistics
-
-MEASURES = ("ratio of means", "ratio of medians", "probability")
-
-
-def compare(frame: pd.DataFrame, value: str = "test_loss", against: str = "grown", by: Sequence[str] = ("task",), resamples: int = 2000,
-            seed: int = 0, arm: str = "growing", measures: Sequence[str] = MEASURES, permutations: int = 0) -> pd.DataFrame:
-    """Return how growing does against another arm, a row a group and measure; below 1 (or above one half) favours growing.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Finals of both arms, paired by `trial` within a group.
-    value : str
-        The column to compare; smaller is better. "test_loss" is the published measure and holds the size loss, which a network
-        owes for as long as its size is not at its target; "test_task_loss" is what the network gets wrong.
-    against : str
-        The arm compared with, "grown" as in the paper or "static", the strict one.
-    by : sequence of str
-        Columns that make the groups.
-    resamples, seed : int
-        Bootstrap samples, and what picks them.
-    arm : str
-        The arm that is compared, in place of growing.
-    measures : sequence of str
-        Of `MEASURES`, or "ratio of interquartile means".
-    permutations : int
-        How often the arms are swapped at random within the pairs for `p`, whose least value is 2 / (permutations + 1); 0: no `p`.
-
-    Returns
-    -------
-    DataFrame
-        `measure` is the ratio of means (growing over comparison; pairs that both converged), of medians, or of
-        interquartile means, or the probability that growing ends lower (ties count a half; diverged trials are worst).
-        `estimate`, `low` and `high` are dimensionless, with a 95 % BCa interval over trials; `pairs` counts
-        them and `lost` those that diverged. `p` is the two-sided chance, were the arms alike, of a measure as far from even.
-
-    Raises
-    ------
-    ValueError
-        The frame has no such arm or column, a measure is unknown, or `by` leaves several networks with the same trial and arm.
-    """
-    by = [by] if isinstance(by, str) else [*by]
-    _frame("frame", frame, "arm", "trial", "diverged", *by), _choice("value", value, frame.select_dtypes("number").columns)
-    _choice("arm", arm, frame["arm"].unique()), _choice("against", against, [each for each in frame["arm"].unique() if each != arm])
-    fine = frame[frame["arm"].isin((arm, against))].assign(**{value: lambda both: both[value].where(~both["diverged"], np.inf)})
-    told = not fine.duplicated([*by, "arm", "trial"]).any()
-    _require(by and told, "by", by, "all columns that tell the settings of the frame apart, such as epochs or lr, or a frame of one setting")
-    wide, rows = fine.pivot(index=[*by, "trial"], columns="arm", values=value).dropna(), []
-    for group, part in wide.groupby(by):
-        a, b = part[arm].to_numpy(), part[against].to_numpy()
-        both = np.isfinite(a) & np.isfinite(b)
-        about = dict(zip(by, group, strict=True)) | {"against": against, "value": value, "pairs": len(a), "lost": int((~both).sum())}
-        for measure in [_choice("measures", name, (*MEASURES, "ratio of interquartile means")) for name in measures]:
-            sample = (a[both], b[both]) if measure == "ratio of means" else (a, b)
-            rows.append(about | {"measure": measure} | _interval(sample, measure, resamples, seed, _whole("permutations", permutations, 0)))
-    return pd.DataFrame(rows)
-
-
-def _measured(a, b, measure, axis=-1):
-    """One measure of paired samples along an axis."""
-    if measure == "probability":
-        return ((a < b) + (a == b) / 2).mean(axis)
-    middle = {"ratio of means": np.mean, "ratio of medians": np.median}.get(measure, lambda values, axis: stats.trim_mean(values, 0.25, axis))
-    return middle(a, axis) / middle(b, axis)
-
-
-def holm(p: Sequence[float]) -> np.ndarray:
-    """Return the p-values (tests,) corrected for their number by Holm's step-down method: each bounds the chance of any false find.
-
-    ValueError where p holds what is no number from 0 to 1.
-    """
-    _require(np.ndim(p) == 1 and ((_floats(p) >= 0) & (_floats(p) <= 1)).all(), "p", p, "a sequence of numbers from 0 to 1")
-    return np.minimum(np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1)), 1)[stats.rankdata(p, "ordinal") - 1]
-
-
-@np.errstate(all="ignore")  # diverged trials are infinite
-def _interval(sample, measure, resamples, seed, permutations):
-    """The measure, its 95 % BCa interval (percentile where there is none, exact where all pairs agree), and p if it is asked for.
-
-    Resampled in batches of at most two million values, so that memory stays flat.
-    """
-    statistic = functools.partial(_measured, measure=measure)
-    if len(sample[0]) < 2:  # of one pair there is no interval, of none no measure
-        unknown = dict.fromkeys(["low", "high", "p"] if permutations else ["low", "high"], math.nan)
-        return {"estimate": float(statistic(*sample)) if len(sample[0]) else math.nan} | unknown
-
-    def finite(a, b, axis):  # in the same order: scipy takes an infinite ratio for as far from even as no other
-        return np.nan_to_num(statistic(a, b, axis=axis), nan=1, posinf=1e300)
-
-    how = {"vectorized": True, "batch": max(1, 2_000_000 // len(sample[0])), "rng": np.random.default_rng(_whole("seed", seed, 0))}
-    with warnings.catch_warnings(action="ignore", category=stats.DegenerateDataWarning):
-        drawn = stats.bootstrap(sample, statistic, paired=True, n_resamples=_whole("resamples", resamples), method="BCa", **how)
-        test = stats.permutation_test(sample, finite, permutation_type="samples", n_resamples=permutations, **how) if permutations else None
-    low, high = limits if np.isfinite(limits := drawn.confidence_interval).all() else np.quantile(
-        drawn.bootstrap_distribution, [0.025, 0.975], method="inverted_cdf")  # between a number and an infinite one lies nothing
-    if measure == "probability" and len(sample[0]) in (wins := (sample[0] < sample[1]).sum(), (sample[0] > sample[1]).sum()):  # all pairs agree
-        low, high = stats.binomtest(int(wins), len(sample[0])).proportion_ci(method="exact")
-    return {"estimate": float(statistic(*sample)), "low": float(low), "high": float(high)} | ({"p": float(test.pvalue)} if test else {})
-
-
-def over_trials(statistic: Callable[[np.ndarray], Mapping], trials: int, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Return what `statistic` makes of all trials, a row a number: estimate, low and high.
-
-    low and high are 95 % percentile limits over resampled trials; of ten trials they are about a fifth too close.
-
-    Parameters
-    ----------
-    statistic : callable
-        From the places of trials, (trials,), to named numbers.
-    trials : int
-        How many there are.
-    resamples, seed : int
-        Bootstrap samples, and what picks them.
-
-    Raises
-    ------
-    ValueError
-        A count or the seed is none.
-    """
-    generator = np.random.default_rng(_whole("seed", seed, 0))
-    drawn = pd.DataFrame([statistic(generator.integers(0, _whole("trials", trials), trials)) for _ in range(_whole("resamples", resamples))])
-    return pd.DataFrame({"estimate": pd.Series(statistic(np.arange(trials))), "low": drawn.quantile(0.025), "high": drawn.quantile(0.975)})
-
-
-def in_words(row: pd.Series | dict) -> str:
-    """Return a row's estimate with its interval as text of three digits, four just above 1, such as "0.968 (0.904 to 1.003)"."""
-    return "{} ({} to {})".format(*(f"{row[part]:#.{4 if 1 <= row[part] < 1.1 else 3}g}".rstrip(".") for part in ("estimate", "low", "high")))
-
-
-def in_thousands(count: int) -> str:
-    """Return a count as text with its thousands set apart, such as "10 000"; ValueError where it is none."""
-    return f"{_whole('count', count, 0):,}".replace(",", " ")
-
-
-def as_table(compared: pd.DataFrame) -> pd.DataFrame:
-    """Return what `compare` gave, `compared`, to be read: a row a comparison, a column a measure with its interval, pairs, lost."""
-    index = [name for name in compared if name not in ("measure", "estimate", "low", "high")]
-    text = compared.assign(text=[in_words(row) for _, row in compared.iterrows()])
-    return text.pivot(index=index, columns="measure", values="text").filter(MEASURES).reset_index().rename_axis(columns=None)
-
-
-# ------------------------------------------------------------------------------------------ figures
-
-COLOURS = dict(zip(ARMS, (sns.color_palette("colorblind")[i] for i in (0, 1, 7)), strict=True))  # blue, orange, grey
-DASHES = dict(zip(ARMS, ("-", "--", ":"), strict=True))  # the second cue, for grey print
-POSITIVE, NEGATIVE = sns.color_palette("colorblind")[3], sns.color_palette("colorblind")[0]  # red and blue, as in Figure 1
-
-
-class Picture(mpl.figure.Figure):
-    """A figure apart from pyplot that a notebook shows where it is the last value of a cell."""
-
-    def _repr_png_(self):
-        self.savefig(drawn := io.BytesIO(), format="png")
-        return drawn.getvalue()
-
-
-def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 4.2, **options) -> tuple[mpl.figure.Figure, np.ndarray]:
-    """Return a figure in the collection's style, apart from pyplot, and its axes (rows, columns).
-
-    Parameters
-    ----------
-    rows, columns : int
-        How many axes, one above and one beside the other.
-    height, width : float
-        Of each, in inches.
-    **options
-        Further arguments of matplotlib's `Figure.subplots`.
-    """
-    with sns.axes_style("ticks"), sns.color_palette("colorblind"):
-        figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False, **options)
-    sns.despine(figure)
-    return figure, axes
-
-
-def save_figure(figure: mpl.figure.Figure, name: str, scale: str = "quick", folder: str = "") -> None:
-    """Write the figure as PNG and SVG, the same bytes for the same results.
-
-    Parameters
-    ----------
-    figure : Figure
-        What `new_figure` gave.
-    name : str
-        Name of the files, without ending.
-    scale : {"quick", "paper"}
-        Says the folder, `figures/quick/` or `figures/`.
-    folder : str
-        Another one, unless empty.
-
-    Raises
-    ------
-    ValueError
-        The scale is unknown, the figure is none, or the folder cannot be written.
-    """
-    _choice("scale", scale, ("quick", "paper")), _require(isinstance(figure, mpl.figure.Figure), "figure", figure, "what new_figure gave first")
-    into = Path(str(folder)) if folder else HOME / "figures" / ("quick" if scale == "quick" else "")
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-        with _replacing(into / f"{name}.{kind}", "folder") as temporary, mpl.rc_context({"svg.hashsalt": "growlib"}):
-            figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
-
-
-def plot_histories(history: pd.DataFrame, axes: mpl.axes.Axes, y: str = "test_loss") -> mpl.axes.Axes:
-    """Draw a column over the epochs, an arm a colour and dash: median and middle half of the trials; return the axes.
-
-    Parameters
-    ----------
-    history : DataFrame
-        As of `Run.history`, of one setting; several arms are told apart.
-    axes : Axes
-        Where to draw.
-    y : str
-        The column, dimensionless.
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column, or `axes` is not one Axes.
-    """
-    _frame("history", history, "arm", "epoch", "trial", axes=axes), _choice("y", y, history.select_dtypes("number").columns)
-    for arm, part in history.groupby("arm"):
-        wide = part.pivot(index="epoch", columns="trial", values=y)
-        axes.fill_between(wide.index, *wide.quantile([0.25, 0.75], axis=1).to_numpy(), color=COLOURS[arm], alpha=0.15, lw=0)
-        axes.plot(wide.index, wide.median(axis=1), label=f"{arm}, median of {in_thousands(wide.shape[1])}", color=COLOURS[arm], ls=DASHES[arm])
-    axes.set(xlabel="epoch", ylabel=f"{y.replace('_', ' ')} (dimensionless)")
-    axes.legend(frameon=False, fontsize=8)
-    return axes
-
-
-def plot_mirrored(finals: pd.DataFrame, axes: mpl.axes.Axes, value: str = "test_loss", below: str = "grown") -> mpl.axes.Axes:
-    """Draw mirrored log-log histograms (Figure 3): growing above, the arm `below` below; lines mark means, dots medians.
-
-    The count axis is logarithmic in both directions, in trials a bin; diverged trials are left out. Returns the axes.
-
-    Parameters
-    ----------
-    finals : DataFrame
-        As of `Run.finals`, of one setting in both arms.
-    axes : Axes
-        Where to draw.
-    value : str
-        The column, dimensionless.
-    below : str
-        The arm below, "grown" or "static".
-
-    Raises
-    ------
-    ValueError
-        The frame lacks a column or an arm, or `axes` is not one Axes.
-    """
-    _frame("finals", finals, "arm", "diverged", axes=axes), _choice("value", value, finals.select_dtypes("number").columns)
-    fine = finals[finals["arm"].isin(("growing", _choice("below", below, finals["arm"].unique()))) & ~finals["diverged"]]
-    bins = np.geomspace(fine[value].min(), fine[value].max(), 61 if len(fine) > 2000 else 25)
-    for arm, sign in (("growing", 1), (below, -1)):
-        values = fine.loc[fine["arm"] == arm, value]
-        counts = sign * np.histogram(values, bins)[0]
-        axes.stairs(counts, bins, fill=True, color=COLOURS[arm], alpha=0.75, label=arm, hatch=None if sign > 0 else "////")
-        axes.vlines(values.mean(), 0, sign * abs(counts).max(), color="black", lw=2, ls=DASHES[arm])
-        axes.plot(values.median(), sign, "o", color="white", markeredgecolor="black", ms=6)
-        axes.annotate(f"{arm}, {in_thousands(len(values))}", (0.02, 0.5 + 0.47 * sign), xycoords="axes fraction", va="center", color=COLOURS[arm])
-    axes.text(0.98, 0.97, "line: mean\ndot: median", transform=axes.transAxes, va="top", ha="right", fontsize=7)
-    axes.axhline(0, color="black", lw=0.8)
-    axes.set(xscale="log", yscale="symlog", xlabel=f"final {value.replace('_', ' ')} (dimensionless)", ylabel="trials in a bin")
-    axes.set_ylim(*(6 * max(map(abs, axes.get_ylim())) * np.array([-1, 1])))
-    axes.yaxis.set_major_formatter(lambda count, _: f"{abs(count):.0f}")
-    axes.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 3) if fine[value].max() < 300 * fine[value].min() else (1,)))
-    axes.xaxis.set_minor_formatter("")
-    return axes
-
-
-LABELS = {"coupling": "coupling λ", "lr": "learning rate η", "start": "start N₀", "width": "width H", "classes": "classes K", "epochs": "epochs E"}
-
-
-# a control keeps its keys, which JupyterLab would take as its shortcuts, and is read aloud with its name
-KEYS = """document.addEventListener("focusin", ({target}) => {
-    const label = target.closest("[class*=growlib-]")?.querySelector(".widget-label").textContent
-    if (label) target.dataset.lmSuppressShortcuts = "", target.setAttribute("aria-label", label)
-})"""
-
-
-def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
-    """Show `draw` with a control for each argument in `sliders`; letting one go trains and draws again.
-
-    A pair (low, high) of numbers gives a slider in between, logarithmic where low and high differ a hundredfold;
-    a list gives a menu. Only the last of quick changes is drawn. A ValueError is shown as its sentence. By keyboard: Tab
-    reaches a control, arrows move a slider, Space opens a menu. ValueError where a name in `sliders` is no argument of `draw`.
-    """
-    import ipywidgets
-    from IPython.display import Image, Javascript, display
-
-    controls, output, busy, waiting, known = {}, ipywidgets.Output(), ipywidgets.Label(), [], inspect.signature(draw).parameters
-
-    def redraw():
-        busy.value = "training ..."
-        with output.hold_sync():  # what is there stays until the new picture is
-            output.outputs = ()
-            try:
-                output.append_display_data(Image(Picture._repr_png_(draw(**{name: control.value for name, control in controls.items()}))))
-            except ValueError as error:
-                output.append_stdout(f"growlib: {error}")
-            finally:
-                busy.value = ""
-
-    def later(_):
-        [handle.cancel() for handle in waiting]
-        waiting[:] = [asyncio.get_running_loop().call_later(0.1, redraw)]  # by then all further changes are read
-
-    for name, choice in sliders.items():
-        default = known[_choice("the name of a slider", name, known)].default
-        if isinstance(choice, tuple) and 0 < 100 * choice[0] <= choice[1]:
-            low, high = (math.log10(default) + round(20 * math.log10(end / default)) / 20 for end in choice)  # the default is on a step
-            choice = ipywidgets.FloatLogSlider(value=default, min=low, max=high, step=0.05, readout_format=".3g")
-        controls[name] = control = ipywidgets.interactive.widget_from_abbrev(choice, default)
-        control.description = control.tooltip = LABELS.get(name, name)
-        control.continuous_update = False
-        control.layout.width, control.layout.max_width, control.style.description_width = "100%", "30em", "8em"
-        control.add_class(f"growlib-{name}").observe(later, "value")
-    redraw()
-    display(ipywidgets.VBox([*controls.values(), busy, output]), Javascript(KEYS))
+        frame = frame.assign(
+            size_loss=frame["coupling"] * (frame["size"].astype(float) - frame["target"]) ** 2
+        )
+    return frame.assign(
+        **{
+            f"{part}_loss": frame[f"{part}_task_loss"] + frame["size_loss"]
+            for part in ("train", "test")
+        }
+    )

@@ -11,11 +11,17 @@ import torch
 
 # the same 20 examples of a property each time; so many new ones with GROWLIB_EXAMPLES, of which those that fail are kept in .cache
 EXAMPLES = os.environ.get("GROWLIB_EXAMPLES")
-hypothesis.configuration.set_hypothesis_home_dir(Path(__file__).parents[1] / ".cache" / "hypothesis")
-hypothesis.settings.register_profile("growlib", max_examples=int(EXAMPLES or 20), derandomize=not EXAMPLES, deadline=None)
+hypothesis.configuration.set_hypothesis_home_dir(
+    Path(__file__).parents[1] / ".cache" / "hypothesis"
+)
+hypothesis.settings.register_profile(
+    "growlib", max_examples=int(EXAMPLES or 20), derandomize=not EXAMPLES, deadline=None
+)
 hypothesis.settings.load_profile("growlib")
 matplotlib.use("agg")
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell: what the tests start would ignore Ctrl-C, too
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in the background of a shell: what the tests start would ignore Ctrl-C, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # two test processes share two cores
 
@@ -25,7 +31,14 @@ def ensemble():
     """128 compiled networks of the first task, grown for 400 epochs."""
     import growlib
 
-    return growlib.fit("bessel-j0", growlib.AuxiliaryWeight(coupling=10.0), trials=128, epochs=400, log_every=40, keep_weights=True)
+    return growlib.fit(
+        "bessel-j0",
+        growlib.AuxiliaryWeight(coupling=10.0),
+        trials=128,
+        epochs=400,
+        log_every=40,
+        keep_weights=True,
+    )
 
 
 class Here:
@@ -60,10 +73,10 @@ class Here:
 @pytest.fixture
 def here(monkeypatch):
     """That pool, in place of worker processes."""
-    import growlib
+    from growkit import studies
 
     pool = Here()
-    monkeypatch.setattr(growlib, "ProcessPoolExecutor", pool)
+    monkeypatch.setattr(studies, "ProcessPoolExecutor", pool)
     return pool
 
 
@@ -75,11 +88,17 @@ def times(few: int, many: int) -> int:
 @pytest.fixture
 def figure():
     """Writes a line to .cache/faults.csv: a fault, how many times, the cells finished before, how many of them were lost, what was said."""
+
     def write(fault, times, finished, lost, said):
         path = Path(__file__).parent.parent / ".cache/faults.csv"
         path.parent.mkdir(exist_ok=True)
         with path.open("a", newline="") as file:
-            csv.writer(file).writerows([("fault", "times", "finished", "lost", "said")] * (not file.tell()) + [(fault, times, finished, lost, said)])
-        print(f"{fault}: {times} times, {finished} finished before, {lost} lost; said: {said or 'nothing'}")
+            csv.writer(file).writerows(
+                [("fault", "times", "finished", "lost", "said")] * (not file.tell())
+                + [(fault, times, finished, lost, said)]
+            )
+        print(
+            f"{fault}: {times} times, {finished} finished before, {lost} lost; said: {said or 'nothing'}"
+        )
 
     return write

@@ -21,7 +21,10 @@ import notebooks  # noqa: E402
 
 BOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 QUICK = ("01", "02", "05")  # in `make test`; the others in `make test-all`
-LAB = [pytest.param(path.stem, marks=[] if path.stem.startswith(QUICK) else pytest.mark.slow) for path in BOOKS]
+LAB = [
+    pytest.param(path.stem, marks=[] if path.stem.startswith(QUICK) else pytest.mark.slow)
+    for path in BOOKS
+]
 VOILA = ["01_growth", pytest.param("05_spirals", marks=pytest.mark.slow)]
 PATIENCE = 240_000  # ms: a first training compiles its kernel, and the other core may be busy
 
@@ -44,6 +47,7 @@ SETTINGS = {  # no news, and every cell in the page, not only those in sight
 }
 TINY = """import time
 import growlib
+from growkit import figures, widgets
 
 
 def draw(x=5):
@@ -52,12 +56,12 @@ def draw(x=5):
     if x == 0:
         raise ValueError("x is 0; it takes 1 or more")
     time.sleep(0.3)  # as long as a training
-    figure, axes = growlib.new_figure()
+    figure, axes = figures.new_figure()
     axes[0, 0].set_title(f"x = {x}")
     return figure
 
 
-growlib.explore(draw, x=(0, 20))"""
+widgets.explore(draw, x=(0, 20))"""
 
 
 def without_browser():
@@ -71,15 +75,25 @@ def without_browser():
 def chromium():
     """A headless Chromium; without one the tests skip, or fail."""
     missing = without_browser()
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    program = (
+        os.environ.get("CHROMIUM")
+        or shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if not program:
-        missing("There is no Chromium on PATH: `apt-get install chromium` brings one, or CHROMIUM names one.")
+        missing(
+            "There is no Chromium on PATH: `apt-get install chromium` brings one, or CHROMIUM names one."
+        )
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         missing("playwright is not installed: `pip install -r requirements.txt` brings it.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+        )
         yield browser
         browser.close()
 
@@ -95,7 +109,10 @@ def folder(tmp_path_factory):
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         nbformat.write(book, folder / "notebooks" / path.name)
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TINY)], metadata=book.metadata), folder / "notebooks/tiny.ipynb")
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TINY)], metadata=book.metadata),
+        folder / "notebooks/tiny.ipynb",
+    )
     for name, setting in SETTINGS.items():
         path = folder / f"config/lab/user-settings/@jupyterlab/{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True)
@@ -110,10 +127,22 @@ def serving(folder, *command):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token, log = secrets.token_hex(16), folder / f"{command[0]}.log"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "GROWLIB_HOME": str(ROOT), "JUPYTER_CONFIG_DIR": str(folder / "config"),
-                                "JUPYTER_DATA_DIR": str(folder / "data"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
-    command = [sys.executable, "-m", *(part.format(port=port, token=token, root=folder / "notebooks") for part in command)]
-    with log.open("w") as said, subprocess.Popen(command, env=environment, stdout=said, stderr=said) as server:
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "GROWLIB_HOME": str(ROOT),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        *(part.format(port=port, token=token, root=folder / "notebooks") for part in command),
+    ]
+    with (
+        log.open("w") as said,
+        subprocess.Popen(command, env=environment, stdout=said, stderr=said) as server,
+    ):
         try:
             while not listens(port):
                 assert server.poll() is None, log.read_text()
@@ -153,13 +182,27 @@ def twice(attempt, page):
 def lab(chromium, folder):
     """Opens a notebook in JupyterLab and runs all its cells; gives the page."""
     root = ["--allow-root"] if os.getuid() == 0 else []
-    with serving(folder, "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port={port}", "--IdentityProvider.token={token}",
-                 "--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True", *root) as (server, token):
+    with serving(
+        folder,
+        "jupyterlab",
+        "--no-browser",
+        "--ip=127.0.0.1",
+        "--port={port}",
+        "--IdentityProvider.token={token}",
+        "--ServerApp.root_dir={root}",
+        "--LabApp.expose_app_in_browser=True",
+        *root,
+    ) as (server, token):
 
         @contextmanager
         def run(stem):
             with visiting(chromium) as page:
-                twice(lambda page: run_all(page, f"{server}/lab/tree/{stem}.ipynb?token={token}&reset"), page)
+                twice(
+                    lambda page: run_all(
+                        page, f"{server}/lab/tree/{stem}.ipynb?token={token}&reset"
+                    ),
+                    page,
+                )
                 yield page
                 page.evaluate(SHUTDOWN)
 
@@ -171,7 +214,9 @@ def run_all(page, address):
     page.goto(address)
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(state="attached")
     # before the kernel answers, Run All may run nothing, and nobody says so
-    page.evaluate(f"{BOOK}.sessionContext.ready.then(() => {BOOK}.sessionContext.session.kernel.info).then(() => true)")
+    page.evaluate(
+        f"{BOOK}.sessionContext.ready.then(() => {BOOK}.sessionContext.session.kernel.info).then(() => true)"
+    )
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
     page.wait_for_function(RAN)
@@ -180,12 +225,25 @@ def run_all(page, address):
 @pytest.fixture(scope="module")
 def voila(chromium, folder):
     """Opens a notebook in Voila, as `make dashboard` does; gives the page."""
-    with serving(folder, "voila", "--no-browser", "--Voila.ip=127.0.0.1", "--port={port}", "--Voila.token={token}", "{root}") as (server, token):
+    with serving(
+        folder,
+        "voila",
+        "--no-browser",
+        "--Voila.ip=127.0.0.1",
+        "--port={port}",
+        "--Voila.token={token}",
+        "{root}",
+    ) as (server, token):
 
         @contextmanager
         def show(stem):
             with visiting(chromium) as page:
-                twice(lambda page: page.goto(f"{server}/voila/render/{stem}.ipynb?token={token}", timeout=PATIENCE / 2), page)
+                twice(
+                    lambda page: page.goto(
+                        f"{server}/voila/render/{stem}.ipynb?token={token}", timeout=PATIENCE / 2
+                    ),
+                    page,
+                )
                 yield page
 
         yield show
@@ -193,7 +251,11 @@ def voila(chromium, folder):
 
 def reading(control):
     """The number beside a slider, or the choice of a menu."""
-    return control.locator("select").input_value() if control.locator("select").count() else control.locator(".widget-readout").inner_text()
+    return (
+        control.locator("select").input_value()
+        if control.locator("select").count()
+        else control.locator(".widget-readout").inner_text()
+    )
 
 
 def move(control):
@@ -218,7 +280,10 @@ def move_and_look(control):
     move(control)
     shown(control, other_than=picture)
     assert reading(control) != number
-    assert control.locator("select, .noUi-handle").get_attribute("aria-label") == control.locator(".widget-label").inner_text()
+    assert (
+        control.locator("select, .noUi-handle").get_attribute("aria-label")
+        == control.locator(".widget-label").inner_text()
+    )
     assert not control.page.locator(MISTAKES).count()
 
 
@@ -232,7 +297,11 @@ def shoot(page, name):
 
 def pngs(book):
     """How many pictures the cells of a notebook hold."""
-    return sum("image/png" in output.get("data", {}) for cell in book["cells"] for output in cell.get("outputs", ()))
+    return sum(
+        "image/png" in output.get("data", {})
+        for cell in book["cells"]
+        for output in cell.get("outputs", ())
+    )
 
 
 @pytest.mark.parametrize("stem", LAB)
@@ -242,11 +311,17 @@ def test_every_cell_runs_in_lab_and_every_control_obeys_the_keyboard(lab, stem):
         assert not list(notebooks.problems(book))
         assert all(cell["execution_count"] for cell in book["cells"] if cell["cell_type"] == "code")
         assert pngs(book) == pngs(json.loads((ROOT / f"notebooks/{stem}.ipynb").read_text())) > 0
-        assert not page.locator("[data-mjx-error]").all_inner_texts()  # a formula that MathJax cannot read
-        page.wait_for_function("() => [...document.querySelectorAll('.jp-RenderedImage img')].every(picture => picture.naturalWidth)")
+        assert not page.locator(
+            "[data-mjx-error]"
+        ).all_inner_texts()  # a formula that MathJax cannot read
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.jp-RenderedImage img')].every(picture => picture.naturalWidth)"
+        )
         for control in page.locator(CONTROL).all():
             move_and_look(control)
-        page.evaluate("jupyterapp.commands.execute('application:toggle-left-area').then(() => true)")  # it leaves a narrow window no room
+        page.evaluate(
+            "jupyterapp.commands.execute('application:toggle-left-area').then(() => true)"
+        )  # it leaves a narrow window no room
         shoot(page, stem)
 
 
@@ -283,7 +358,10 @@ def test_a_mistake_is_a_sentence_and_the_next_value_draws_again(lab):
         handle = control.locator(".noUi-handle")
         handle.press("Home")
         page.locator(".widget-output").get_by_text("growlib: x is 0; it takes 1 or more").wait_for()
-        assert not page.locator(MISTAKES).count() and "Traceback" not in page.locator(".widget-output").inner_text()
+        assert (
+            not page.locator(MISTAKES).count()
+            and "Traceback" not in page.locator(".widget-output").inner_text()
+        )
         handle.press("ArrowRight")
         shown(control)
 
@@ -293,4 +371,7 @@ def test_letters_stay_with_the_control(lab):
         cells, handle = page.locator(".jp-Cell").count(), page.locator(".growlib-x .noUi-handle")
         for key in "bxddm":  # in JupyterLab: insert a cell below, cut it, delete it, make it a text
             handle.press(key)
-        assert page.locator(".jp-Cell").count() == cells and page.locator(".jp-CodeCell").count() == cells
+        assert (
+            page.locator(".jp-Cell").count() == cells
+            and page.locator(".jp-CodeCell").count() == cells
+        )

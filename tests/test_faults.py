@@ -28,26 +28,37 @@ import pytest
 from conftest import Here, times
 
 import growlib
+from growkit import studies
 
 ROOT = Path(__file__).resolve().parent.parent
-PROCESSES = multiprocessing.get_context("forkserver")  # a study's process is forked off one that has growlib; its workers start as ever
+PROCESSES = multiprocessing.get_context(
+    "forkserver"
+)  # a study's process is forked off one that has growlib; its workers start as ever
 PROCESSES.set_forkserver_preload(["growlib"])
 
 
 def grid(cells):
     """A study of so many cells, an even number, of eight networks each."""
-    return {"task": "cubic-1", "arm": ["growing", "grown"], "coupling": np.linspace(0.1, 5, cells // 2).tolist(), "trials": 8,
-            "epochs": (20, 40), "log_every": 20, "compiled": False, "kept": 2}
+    return {
+        "task": "cubic-1",
+        "arm": ["growing", "grown"],
+        "coupling": np.linspace(0.1, 5, cells // 2).tolist(),
+        "trials": 8,
+        "epochs": (20, 40),
+        "log_every": 20,
+        "compiled": False,
+        "kept": 2,
+    }
 
 
-CELL_SECONDS = 8.5 * growlib._seconds(growlib._settings(grid(12))[0])
+CELL_SECONDS = 8.5 * studies._seconds(studies._settings(grid(12))[0])
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """An empty store."""
     monkeypatch.setattr(growlib, "HOME", tmp_path / "home")
-    monkeypatch.setattr(growlib, "CELL_SECONDS", CELL_SECONDS)
+    monkeypatch.setattr(studies, "CELL_SECONDS", CELL_SECONDS)
     return tmp_path / "home"
 
 
@@ -60,8 +71,11 @@ def undisturbed(tmp_path_factory):
         if cells not in known:
             home = tmp_path_factory.mktemp("undisturbed")
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(growlib, "HOME", home), patch.setattr(growlib, "ProcessPoolExecutor", Here())
-                known[cells] = growlib.study("sweep", grid(cells)).drop(columns="seconds"), home
+                (
+                    patch.setattr(growlib, "HOME", home),
+                    patch.setattr(studies, "ProcessPoolExecutor", Here()),
+                )
+                known[cells] = studies.study("sweep", grid(cells)).drop(columns="seconds"), home
         return known[cells]
 
     return of
@@ -70,11 +84,15 @@ def undisturbed(tmp_path_factory):
 @pytest.fixture
 def goes_on(home, here, undisturbed):
     """Finishes a study of so many cells, some of them finished already, and compares it with an undisturbed one."""
+
     def finish(count, finished):
         here.submitted.clear()
-        frame = growlib.study("sweep", grid(count)).drop(columns="seconds")
+        frame = studies.study("sweep", grid(count)).drop(columns="seconds")
         assert len(here.submitted) == count - len(finished)
-        assert not {path.name for path in here.submitted} & finished.keys() and finished.items() <= cells(home).items()
+        assert (
+            not {path.name for path in here.submitted} & finished.keys()
+            and finished.items() <= cells(home).items()
+        )
         pd.testing.assert_frame_equal(frame, undisturbed(count)[0], check_exact=True)
 
     return finish
@@ -82,7 +100,10 @@ def goes_on(home, here, undisturbed):
 
 def cells(home):
     """The finished cells, and what would change if one were written again."""
-    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in (home / ".cache/cells").glob("*.parquet")}
+    return {
+        path.name: (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in (home / ".cache/cells").glob("*.parquet")
+    }
 
 
 def compute(home, grid, workers):
@@ -91,9 +112,9 @@ def compute(home, grid, workers):
     home.mkdir(exist_ok=True)
     os.dup2(os.open(home / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
     os.environ["GROWLIB_PROGRESS"] = os.devnull
-    growlib.HOME, growlib.CELL_SECONDS = home, CELL_SECONDS
+    growlib.HOME, studies.CELL_SECONDS = home, CELL_SECONDS
     try:
-        growlib.study("sweep", grid, workers)
+        studies.study("sweep", grid, workers)
     except (Exception, KeyboardInterrupt) as error:
         os.write(2, f"{type(error).__name__}: {error}".encode())
 
@@ -114,7 +135,11 @@ def until(what, process):
 def workers_of(process):
     """The processes that compute, without the one that keeps count of shared memory."""
     try:
-        return [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+        return [
+            child
+            for child in psutil.Process(process.pid).children()
+            if "spawn_main" in " ".join(child.cmdline())
+        ]
     except psutil.Error:
         return []
 
@@ -123,8 +148,11 @@ STRIKES = {
     "the study is killed": (1, lambda process: process.kill(), ""),
     "the study is terminated": (1, lambda process: process.terminate(), ""),
     "Ctrl-C": (2, lambda process: os.killpg(process.pid, signal.SIGINT), "KeyboardInterrupt: "),
-    "a worker is killed": (2, lambda process: workers_of(process)[-1].kill(),
-                           "RuntimeError: a worker of study 'sweep' died, perhaps for want of memory; what it had finished stays in the store"),
+    "a worker is killed": (
+        2,
+        lambda process: workers_of(process)[-1].kill(),
+        "RuntimeError: a worker of study 'sweep' died, perhaps for want of memory; what it had finished stays in the store",
+    ),
 }
 
 
@@ -143,7 +171,11 @@ def test_a_study_that_is_struck_goes_on(fault, home, goes_on, figure):
         strike(process)
         process.join(60)
         _, alive = psutil.wait_procs(at_work, timeout=60)
-        assert process.exitcode is not None and not alive and (home / "said.txt").read_text() == sentence
+        assert (
+            process.exitcode is not None
+            and not alive
+            and (home / "said.txt").read_text() == sentence
+        )
         lost += len(finished.items() - cells(home).items())
         struck += len(at_work) == workers
     figure(fault, struck, len(cells(home)), lost, sentence)
@@ -159,7 +191,11 @@ def test_two_writers_share_a_study(home, goes_on, figure):
         for process in both:
             process.join(300)
             assert process.exitcode == 0
-        assert not (home / "said.txt").read_text() and len(cells(home)) == 12 and not list(home.rglob("*.damaged"))
+        assert (
+            not (home / "said.txt").read_text()
+            and len(cells(home)) == 12
+            and not list(home.rglob("*.damaged"))
+        )
         repeated += 1
     figure("two writers at once", repeated, 12 * repeated, 0, "")
     goes_on(12, cells(home))
@@ -171,11 +207,17 @@ def flip(path, random):
 
 
 DAMAGE = {
-    "truncated": lambda path, random: path.write_bytes(path.read_bytes()[: random.randrange(path.stat().st_size)]),
-    "a byte changed": lambda path, _: path.write_bytes(path.read_bytes()[:2000] + bytes([path.read_bytes()[2000] ^ 255]) + path.read_bytes()[2001:]),
+    "truncated": lambda path, random: path.write_bytes(
+        path.read_bytes()[: random.randrange(path.stat().st_size)]
+    ),
+    "a byte changed": lambda path, _: path.write_bytes(
+        path.read_bytes()[:2000] + bytes([path.read_bytes()[2000] ^ 255]) + path.read_bytes()[2001:]
+    ),
     "empty": lambda path, _: path.write_bytes(b""),
     "foreign": lambda path, _: pd.DataFrame({"a": [1]}).to_parquet(path),
-    "another cell's": lambda path, _: path.write_bytes(next(p for p in path.parent.glob("*.parquet") if p != path).read_bytes()),
+    "another cell's": lambda path, _: path.write_bytes(
+        next(p for p in path.parent.glob("*.parquet") if p != path).read_bytes()
+    ),
     "no parquet": lambda path, _: path.write_text("a note"),
 }
 
@@ -187,12 +229,21 @@ def test_a_damaged_cell_is_set_aside_and_computed_again(kind, home, goes_on, und
     damaged = chance.sample(sorted(done), 3)
     for name in damaged:
         DAMAGE[kind](home / ".cache/cells" / name, chance)
-        with pytest.warns(UserWarning, match=f"{name} in the cache cannot be read .*; it is set aside and computed again"):
-            assert growlib._cached(home / ".cache/cells" / name) is None
+        with pytest.warns(
+            UserWarning,
+            match=f"{name} in the cache cannot be read .*; it is set aside and computed again",
+        ):
+            assert studies._cached(home / ".cache/cells" / name) is None
         assert (home / ".cache/cells" / name).with_suffix(".damaged").exists()
     rest = {name: known for name, known in done.items() if name not in damaged}
     lost = len(rest.items() - cells(home).items())
-    figure(f"cell damaged: {kind}", 3, 12, lost, "… in the cache cannot be read …; it is set aside and computed again")
+    figure(
+        f"cell damaged: {kind}",
+        3,
+        12,
+        lost,
+        "… in the cache cannot be read …; it is set aside and computed again",
+    )
     goes_on(12, rest)
 
 
@@ -201,15 +252,15 @@ def test_a_cell_with_a_byte_changed_is_whole_or_set_aside(home, undisturbed, fig
     shutil.copytree(undisturbed(12)[1], home)
     path = sorted((home / ".cache/cells").glob("*.parquet"))[0]
     whole, chance, aside = path.read_bytes(), random.Random(1), 0
-    frames = growlib._cached(path)[0]
+    frames = studies._cached(path)[0]
     rounds = times(100, 3000)
     for _ in range(rounds):
         path.write_bytes(whole)
         flip(path, chance)
         with warnings.catch_warnings(action="ignore"):
-            found = growlib._cached(path)
+            found = studies._cached(path)
         aside += found is None
-        for what in growlib.FRAMES if found else ():
+        for what in studies.FRAMES if found else ():
             pd.testing.assert_frame_equal(found[0][what], frames[what], check_exact=True)
     figure("a byte of a cell changed", rounds, rounds, 0, f"{aside} set aside")
     assert aside
@@ -225,18 +276,19 @@ def test_a_damaged_cell_that_another_process_has_set_aside_already(home, undistu
 
     monkeypatch.setattr(pq, "read_table", damaged)
     with pytest.warns(UserWarning, match="it is set aside and computed again"):
-        assert growlib._cached(path) is None
+        assert studies._cached(path) is None
 
 
 DISK = """
 import json, subprocess, sys
 from pathlib import Path
 import growlib
+from growkit import figures, studies
 from conftest import Here
 from test_faults import CELL_SECONDS, cells, grid
 
 home = Path(sys.argv[1])
-growlib.HOME, growlib.CELL_SECONDS, growlib.ProcessPoolExecutor = home, CELL_SECONDS, Here()
+growlib.HOME, studies.CELL_SECONDS, studies.ProcessPoolExecutor = home, CELL_SECONDS, Here()
 
 
 def mount(options):
@@ -253,14 +305,14 @@ def attempt(fault, action):
 
 
 def study():
-    return growlib.study("sweep", grid(12))
+    return studies.study("sweep", grid(12))
 
 
 mount("size=40k")
 for size in json.loads(sys.argv[2]):
     mount(f"remount,size={size}k")
     attempt("full", study)
-attempt("full, a figure", lambda: growlib.save_figure(growlib.new_figure()[0], "figure", folder=str(home / "figures")))
+attempt("full, a figure", lambda: figures.save_figure(figures.new_figure()[0], "figure", folder=str(home / "figures")))
 run = growlib.fit("cubic-1", trials=64, epochs=40, compiled=False, keep_weights=True)
 attempt("full, a run", lambda: run.save(home / "run.npz"))
 mount("remount,ro,size=2m")
@@ -275,47 +327,109 @@ attempt("read-only, whole", study)
 def own_mounts():
     """What starts a program in which a disk of its own can be mounted; it is gone with the program."""
     command = ["unshare", "--mount", *(["--user", "--map-root-user"] if os.geteuid() else [])]
-    if not shutil.which("unshare") or subprocess.run([*command, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True).returncode:
-        pytest.skip("a disk cannot be mounted here; the injected error of test_a_full_disk_is_said_and_what_was_finished_stays remains")
+    if (
+        not shutil.which("unshare")
+        or subprocess.run(
+            [*command, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True
+        ).returncode
+    ):
+        pytest.skip(
+            "a disk cannot be mounted here; the injected error of test_a_full_disk_is_said_and_what_was_finished_stays remains"
+        )
     return command
 
 
-def test_a_disk_that_is_full_or_read_only_is_said_and_what_was_finished_stays(home, undisturbed, figure, tmp_path):
+def test_a_disk_that_is_full_or_read_only_is_said_and_what_was_finished_stays(
+    home, undisturbed, figure, tmp_path
+):
     """On a real disk of a few kilobytes, larger each time, each too small for the study."""
     home.mkdir()
-    whole = sum(path.stat().st_size for path in (undisturbed(12)[1] / ".cache/cells").iterdir()) // 1024
+    whole = (
+        sum(path.stat().st_size for path in (undisturbed(12)[1] / ".cache/cells").iterdir()) // 1024
+    )
     sizes = sorted(random.Random(5).sample(range(40, whole * 3 // 4), times(4, 20)))
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT}/tests", "GROWLIB_PROGRESS": os.devnull}
-    told = subprocess.run([*own_mounts(), sys.executable, "-c", DISK, str(home), json.dumps(sizes), str(tmp_path / "frame.parquet")],
-                          env=environment, capture_output=True, text=True, timeout=600, check=True)
+    environment = os.environ | {
+        "PYTHONPATH": f"{ROOT}:{ROOT}/tests",
+        "GROWLIB_PROGRESS": os.devnull,
+    }
+    told = subprocess.run(
+        [
+            *own_mounts(),
+            sys.executable,
+            "-c",
+            DISK,
+            str(home),
+            json.dumps(sizes),
+            str(tmp_path / "frame.parquet"),
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
+    )
     assert not told.stderr
-    tries = pd.DataFrame(map(json.loads, told.stdout.splitlines()), columns=["fault", "finished", "lost", "cells", "said"])
+    tries = pd.DataFrame(
+        map(json.loads, told.stdout.splitlines()),
+        columns=["fault", "finished", "lost", "cells", "said"],
+    )
     full = r"path is '.*(\.parquet|\.npz|/probe)'; it takes a file that can be written \(No space left on device\)"
-    folder = r"folder is '.*figures'; it takes a folder that can be written \(No space left on device\)"
-    sentences = {"full": full, "full, a figure": folder, "full, a run": full,
-                 "read-only": full.replace("No space left on device", "Read-only file system"), "read-only, whole": ""}
-    assert set(tries["fault"]) == set(sentences) and tries["cells"].is_monotonic_increasing and tries["cells"].nunique() > 2
+    folder = (
+        r"folder is '.*figures'; it takes a folder that can be written \(No space left on device\)"
+    )
+    sentences = {
+        "full": full,
+        "full, a figure": folder,
+        "full, a run": full,
+        "read-only": full.replace("No space left on device", "Read-only file system"),
+        "read-only, whole": "",
+    }
+    assert (
+        set(tries["fault"]) == set(sentences)
+        and tries["cells"].is_monotonic_increasing
+        and tries["cells"].nunique() > 2
+    )
     for fault, part in tries.groupby("fault", sort=False):
-        assert not part["lost"].any() and part["said"].str.fullmatch(sentences[fault]).all(), part["said"].tolist()
-        figure(f"disk {fault}", len(part), part["finished"].max(), part["lost"].sum(), sentences[fault].replace("\\", ""))
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "frame.parquet"), undisturbed(12)[0], check_exact=True)
+        assert not part["lost"].any() and part["said"].str.fullmatch(sentences[fault]).all(), part[
+            "said"
+        ].tolist()
+        figure(
+            f"disk {fault}",
+            len(part),
+            part["finished"].max(),
+            part["lost"].sum(),
+            sentences[fault].replace("\\", ""),
+        )
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "frame.parquet"), undisturbed(12)[0], check_exact=True
+    )
 
 
 def test_a_full_disk_is_said_and_what_was_finished_stays(home, goes_on, figure, monkeypatch):
     """The error alone, where no disk can be mounted."""
     write, rounds = pq.write_table, times(3, 11)
     for most in range(1, rounds + 1):
+
         def full(*arguments, most=most, **options):
             if len(cells(home)) == most:
                 raise OSError(28, "No space left on device")
             return write(*arguments, **options)
 
         monkeypatch.setattr(pq, "write_table", full)
-        with pytest.raises(ValueError, match=r"path is .*parquet'; it takes a file that can be written \(No space left on device\)"):
-            growlib.study("sweep", grid(12))
+        with pytest.raises(
+            ValueError,
+            match=r"path is .*parquet'; it takes a file that can be written \(No space left on device\)",
+        ):
+            studies.study("sweep", grid(12))
     monkeypatch.setattr(pq, "write_table", write)
     assert len(cells(home)) == rounds and not list((home / ".cache/cells").glob(".*"))
-    figure("no space left, injected", rounds, rounds, 0, "path is '….parquet'; it takes a file that can be written (No space left on device)")
+    figure(
+        "no space left, injected",
+        rounds,
+        rounds,
+        0,
+        "path is '….parquet'; it takes a file that can be written (No space left on device)",
+    )
     goes_on(12, cells(home))
 
 
@@ -323,7 +437,7 @@ def test_a_store_that_cannot_be_written_is_said_before_anything_is_computed(home
     home.mkdir()
     (home / ".cache").write_text("in the way")
     with pytest.raises(ValueError, match=r"path is .*cells.*; it takes a file that can be written"):
-        growlib.study("sweep", grid(12))
+        studies.study("sweep", grid(12))
     assert not here.submitted
 
 
@@ -344,11 +458,11 @@ def test_a_clock_that_is_set_back_changes_nothing(home, goes_on, undisturbed, fi
 
 def test_a_study_is_there_when_its_last_file_is(home, here, monkeypatch):
     """Stopped between two files of data/, a study that was computed anew does not pass for whole with the old one's others."""
-    settings = growlib._settings(grid(2))
-    monkeypatch.setattr(growlib, "published", lambda study, scale="paper": settings)
-    growlib.study("figure-5")
+    settings = studies._settings(grid(2))
+    monkeypatch.setattr(studies, "published", lambda study, scale="paper": settings)
+    studies.study("figure-5")
     monkeypatch.setattr(growlib, "METHOD", growlib.METHOD + 1)
-    write = growlib._write_parquet
+    write = studies._write_parquet
     for written in range(3):
         left = itertools.count()
 
@@ -357,13 +471,13 @@ def test_a_study_is_there_when_its_last_file_is(home, here, monkeypatch):
                 raise KeyboardInterrupt
             write(frame, path, about)
 
-        monkeypatch.setattr(growlib, "_write_parquet", stops)
+        monkeypatch.setattr(studies, "_write_parquet", stops)
         with pytest.raises(KeyboardInterrupt):
-            growlib.study("figure-5")
-        assert not growlib.is_stored("figure-5")
-    monkeypatch.setattr(growlib, "_write_parquet", write)
-    growlib.study("figure-5")
-    assert growlib.is_stored("figure-5") and len(here.done) == 4
+            studies.study("figure-5")
+        assert not studies.is_stored("figure-5")
+    monkeypatch.setattr(studies, "_write_parquet", write)
+    studies.study("figure-5")
+    assert studies.is_stored("figure-5") and len(here.done) == 4
 
 
 COMPILER = """
@@ -378,9 +492,22 @@ print(*(str(each.message) for each in caught if each.category is UserWarning), s
 
 
 def test_without_a_compiler_it_is_said_once_and_trains(figure, tmp_path):
-    environment = {name: value for name, value in os.environ.items() if name not in ("CXX", "CC")} | {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    told = subprocess.run([sys.executable, "-c", COMPILER], env=environment, capture_output=True, text=True, timeout=300, check=True)
-    assert told.stdout == "no C++ compiler was found, so training runs without compiling, many times slower\n" and not told.stderr
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("CXX", "CC")
+    } | {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    told = subprocess.run(
+        [sys.executable, "-c", COMPILER],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    assert (
+        told.stdout
+        == "no C++ compiler was found, so training runs without compiling, many times slower\n"
+        and not told.stderr
+    )
     figure("no C++ compiler", 2, 0, 0, told.stdout.strip())
 
 
@@ -397,6 +524,9 @@ def project(tmp_path):
     for name in ("growlib.py", "tools/notebooks.py"):
         (tmp_path / "project" / name).parent.mkdir(exist_ok=True, parents=True)
         shutil.copy(ROOT / name, tmp_path / "project" / name)
+    shutil.copytree(
+        ROOT / "growkit", tmp_path / "project/growkit", ignore=shutil.ignore_patterns("__pycache__")
+    )
     for name in ("data", "notebooks"):
         (tmp_path / "project" / name).mkdir()
     (tmp_path / "project/data/studies.toml").write_text(STUDIES)
@@ -405,54 +535,108 @@ def project(tmp_path):
 
 
 def write_notebook(project, text):
-    parameters = nbformat.v4.new_code_cell('scale = "quick"\nfolder = ""', metadata={"tags": ["parameters"]})
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}, "language_info": {"name": "python"}}
-    book = nbformat.v4.new_notebook(cells=[parameters, nbformat.v4.new_code_cell(text)], metadata=kernel)
+    parameters = nbformat.v4.new_code_cell(
+        'scale = "quick"\nfolder = ""', metadata={"tags": ["parameters"]}
+    )
+    kernel = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3"},
+        "language_info": {"name": "python"},
+    }
+    book = nbformat.v4.new_notebook(
+        cells=[parameters, nbformat.v4.new_code_cell(text)], metadata=kernel
+    )
     nbformat.write(book, project / "notebooks/99_test.ipynb")
 
 
 def drive(project, *arguments):
-    environment = os.environ | {"PYTHONPATH": str(project), "GROWLIB_PROGRESS": os.devnull, "GROWLIB_HOME": ""}
-    return subprocess.Popen([sys.executable, "tools/notebooks.py", *arguments], cwd=project, env=environment, text=True, start_new_session=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    environment = os.environ | {
+        "PYTHONPATH": str(project),
+        "GROWLIB_PROGRESS": os.devnull,
+        "GROWLIB_HOME": "",
+    }
+    return subprocess.Popen(
+        [sys.executable, "tools/notebooks.py", *arguments],
+        cwd=project,
+        env=environment,
+        text=True,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def family(process, words):
     """The processes that the driver started, straight or not, with these words in their commands."""
     with suppress(psutil.Error):
-        return [child for child in psutil.Process(process.pid).children(recursive=True) if words in " ".join(child.cmdline())]
+        return [
+            child
+            for child in psutil.Process(process.pid).children(recursive=True)
+            if words in " ".join(child.cmdline())
+        ]
     return []
 
 
 def told(process):
     """What the driver says until it ends, without how far it is."""
-    return re.sub(r"^99_test: cell (starting|\d+ of \d+), \d+ s.*\n", "", process.communicate(timeout=200)[0], flags=re.MULTILINE)
+    return re.sub(
+        r"^99_test: cell (starting|\d+ of \d+), \d+ s.*\n",
+        "",
+        process.communicate(timeout=200)[0],
+        flags=re.MULTILINE,
+    )
 
 
 STOPPED = "stopped; what was finished stays, and the same command goes on from there\n"
 DIED = "a worker of study 'sweep' died, perhaps for want of memory; what it had finished stays in the store\n"
 
 
-@pytest.mark.parametrize(("fault", "strike", "said", "status"), [
-    ("Ctrl-C", lambda process: os.killpg(process.pid, signal.SIGINT), STOPPED, 130),
-    pytest.param("terminated", lambda process: process.terminate(), STOPPED, 130, marks=pytest.mark.slow),
-    pytest.param("a worker killed", lambda process: family(process, "spawn_main")[0].kill(), DIED, 1, marks=pytest.mark.slow),
-])
-def test_make_paper_that_is_struck_says_a_sentence_and_goes_on(fault, strike, said, status, project, figure):
+@pytest.mark.parametrize(
+    ("fault", "strike", "said", "status"),
+    [
+        ("Ctrl-C", lambda process: os.killpg(process.pid, signal.SIGINT), STOPPED, 130),
+        pytest.param(
+            "terminated", lambda process: process.terminate(), STOPPED, 130, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "a worker killed",
+            lambda process: family(process, "spawn_main")[0].kill(),
+            DIED,
+            1,
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_make_paper_that_is_struck_says_a_sentence_and_goes_on(
+    fault, strike, said, status, project, figure
+):
     process = drive(project, "--scale", "paper")
     until(lambda: len(cells(project)) > 1 and len(family(process, "spawn_main")) == 2, process)
     everyone, finished = psutil.Process(process.pid).children(recursive=True), cells(project)
     strike(process)
     assert told(process) == said and process.returncode == status
     _, alive = psutil.wait_procs(everyone, timeout=60)
-    figure(f"make paper: {fault}", 1, len(finished), len(finished.items() - cells(project).items()), said.strip())
+    figure(
+        f"make paper: {fault}",
+        1,
+        len(finished),
+        len(finished.items() - cells(project).items()),
+        said.strip(),
+    )
     assert not alive and finished.items() <= cells(project).items()
 
 
-@pytest.mark.parametrize(("fault", "running"), [
-    ("SIGINT", "papermill"), ("SIGTERM", "ipykernel_launcher"), ("SIGKILL", "ipykernel_launcher"),
-    *(pytest.param(fault, "ipykernel_launcher", marks=pytest.mark.slow) for fault in ("SIGINT", "SIGHUP")),
-])
+@pytest.mark.parametrize(
+    ("fault", "running"),
+    [
+        ("SIGINT", "papermill"),
+        ("SIGTERM", "ipykernel_launcher"),
+        ("SIGKILL", "ipykernel_launcher"),
+        *(
+            pytest.param(fault, "ipykernel_launcher", marks=pytest.mark.slow)
+            for fault in ("SIGINT", "SIGHUP")
+        ),
+    ],
+)
 def test_a_notebook_ends_with_its_driver(fault, running, project, figure):
     process = drive(project)
     until(lambda: family(process, running), process)
@@ -477,10 +661,17 @@ def test_a_kernel_that_is_killed_is_said(project, figure):
     figure("a notebook's kernel killed", rounds, 0, 0, said.strip())
 
 
-@pytest.mark.parametrize(("arguments", "way", "sentence"), [
-    (["--scale", "paper"], ".cache", "path is '{}/.cache/cells/probe'; it takes a file that can be written (Not a directory)\n"),
-    ([], "figures", "99_test: {}/figures/quick cannot be written (Not a directory)\n"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "way", "sentence"),
+    [
+        (
+            ["--scale", "paper"],
+            ".cache",
+            "path is '{}/.cache/cells/probe'; it takes a file that can be written (Not a directory)\n",
+        ),
+        ([], "figures", "99_test: {}/figures/quick cannot be written (Not a directory)\n"),
+    ],
+)
 def test_what_the_driver_cannot_write_is_said(arguments, way, sentence, project, figure):
     write_notebook(project, "1 + 1")
     (project / way).write_text("in the way")

@@ -9,7 +9,9 @@ import growlib
 
 
 def short(growth=None, **options):
-    return growlib.fit("cubic-1", growth, **({"trials": 5, "epochs": 24, "log_every": 8, "lr": 0.01} | options))
+    return growlib.fit(
+        "cubic-1", growth, **({"trials": 5, "epochs": 24, "log_every": 8, "lr": 0.01} | options)
+    )
 
 
 def weights(run):
@@ -33,13 +35,17 @@ def test_chosen_trials_are_the_same_as_in_the_whole():
 
 def test_the_same_seed_gives_the_same_frame_and_another_seed_another():
     first, again, other = short(), short(), short(seed=1)
-    pd.testing.assert_frame_equal(first.finals.drop(columns="seconds"), again.finals.drop(columns="seconds"))
+    pd.testing.assert_frame_equal(
+        first.finals.drop(columns="seconds"), again.finals.drop(columns="seconds")
+    )
     pd.testing.assert_frame_equal(first.history, again.history)
     assert not np.array_equal(first.weights, other.weights)
 
 
 def test_arms_are_paired_in_data_and_first_weights():
-    growing, grown, static = (short(growth, keep_weights=True) for growth in growlib.arms().values())
+    growing, grown, static = (
+        short(growth, keep_weights=True) for growth in growlib.arms().values()
+    )
     for other in (grown, static):
         np.testing.assert_array_equal(growing.snapshots[0][1:], other.snapshots[0][1:])
     assert (growing.snapshots[0][0] == 0).all() and (static.snapshots[0][0] == 5).all()
@@ -48,15 +54,21 @@ def test_arms_are_paired_in_data_and_first_weights():
 
 
 def test_a_narrower_network_is_the_first_part_of_a_wider_one():
-    _, narrow = growlib.unpack(growlib.initial_weights(0, [0, 1], 6, growlib.AuxiliaryWeight()), growlib.layer_shapes(6))
-    _, wide = growlib.unpack(growlib.initial_weights(0, [0, 1], 9, growlib.AuxiliaryWeight()), growlib.layer_shapes(9))
+    _, narrow = growlib.unpack(
+        growlib.initial_weights(0, [0, 1], 6, growlib.AuxiliaryWeight()), growlib.layer_shapes(6)
+    )
+    _, wide = growlib.unpack(
+        growlib.initial_weights(0, [0, 1], 9, growlib.AuxiliaryWeight()), growlib.layer_shapes(9)
+    )
     assert torch.equal(narrow[0], wide[0][:, :6]) and torch.equal(narrow[1], wide[1][:7])
 
 
 def test_first_weights_are_uniform_on_minus_one_to_one():
     theta = growlib.initial_weights(0, range(400), 9, growlib.AuxiliaryWeight())[1:]
     assert theta.min() >= -1 and theta.max() <= 1
-    assert theta.mean().item() == pytest.approx(0, abs=0.02) and theta.var().item() == pytest.approx(1 / 3, rel=0.03)
+    assert theta.mean().item() == pytest.approx(
+        0, abs=0.02
+    ) and theta.var().item() == pytest.approx(1 / 3, rel=0.03)
 
 
 def test_arms_trained_together_are_the_same_to_the_bit_as_alone():
@@ -66,7 +78,9 @@ def test_arms_trained_together_are_the_same_to_the_bit_as_alone():
     for k, alone in enumerate(map(short, growths)):
         np.testing.assert_array_equal(run.weights[:, 5 * k : 5 * k + 5], alone.weights)
         mine = run.finals.iloc[5 * k : 5 * k + 5].reset_index(drop=True)
-        pd.testing.assert_frame_equal(mine.drop(columns=["seconds"]), alone.finals.drop(columns=["seconds"]))
+        pd.testing.assert_frame_equal(
+            mine.drop(columns=["seconds"]), alone.finals.drop(columns=["seconds"])
+        )
 
 
 def test_what_is_logged_changes_no_bit_of_the_result():
@@ -79,7 +93,9 @@ def test_several_blocks_come_in_the_order_of_the_networks():
     assert run.networks["trial"].tolist() == list(range(1500))
     assert run.finals["epochs"].tolist() == [4] * 1500 + [8] * 1500
     y_hat = run.predict(0.3)[:, 0, 0]
-    np.testing.assert_array_equal(y_hat[[7, 1400]], short(trials=[7, 1400], epochs=8).predict(0.3)[:, 0, 0])
+    np.testing.assert_array_equal(
+        y_hat[[7, 1400]], short(trials=[7, 1400], epochs=8).predict(0.3)[:, 0, 0]
+    )
 
 
 def test_one_data_set_for_all_or_for_each():
@@ -94,7 +110,10 @@ def test_one_data_set_for_all_or_for_each():
 
 def test_values_for_each_trial_are_the_runs_of_one_value():
     couplings = np.array([0.01, 0.1, 1.0, 1.0, 0.1])
-    mixed = short(growlib.AuxiliaryWeight(coupling=couplings, start=[0, 1, 2, 0, 5]), lr=[0.01, 0.02, 0.01, 0.03, 0.01])
+    mixed = short(
+        growlib.AuxiliaryWeight(coupling=couplings, start=[0, 1, 2, 0, 5]),
+        lr=[0.01, 0.02, 0.01, 0.03, 0.01],
+    )
     third = short(growlib.AuxiliaryWeight(coupling=1.0, start=2.0))
     np.testing.assert_array_equal(mixed.weights[:, 2], third.weights[:, 2])
     assert mixed.finals["arm"].tolist() == ["growing"] * 4 + ["grown"]
@@ -104,10 +123,14 @@ def test_values_for_each_trial_are_the_runs_of_one_value():
 @pytest.mark.parametrize("optimizer", ["gd", "adam"])
 @pytest.mark.parametrize("task", ["cubic-1", "square-wave"])
 def test_compiled_and_eager_agree(task, optimizer):
-    dtype = "float64" if optimizer == "adam" else "float32"  # Adam blows the rounding of a newborn neuron up to a full step
+    dtype = (
+        "float64" if optimizer == "adam" else "float32"
+    )  # Adam blows the rounding of a newborn neuron up to a full step
     options = {"dtype": dtype, "trials": 40, "epochs": 100, "lr": 0.01, "optimizer": optimizer}
-    runs = [growlib.fit(task, growlib.AuxiliaryWeight(coupling=1.0), compiled=compiled, **options)
-            for compiled in (True, False)]
+    runs = [
+        growlib.fit(task, growlib.AuxiliaryWeight(coupling=1.0), compiled=compiled, **options)
+        for compiled in (True, False)
+    ]
     np.testing.assert_allclose(runs[0].weights, runs[1].weights, atol=1e-5)
 
 
@@ -122,7 +145,9 @@ def test_a_step_compiled_once_comes_from_the_disk_in_the_next_process(monkeypatc
 @pytest.mark.parametrize("optimizer", ["gd", "adam"])
 def test_leaving_out_shut_neurons_changes_no_bit(optimizer, monkeypatch):
     """The size stays below 5, so the narrow run computes 6 of 9 neurons; the wide run computes all."""
-    narrow = short(growlib.AuxiliaryWeight(coupling=5.0), trials=20, epochs=100, optimizer=optimizer)
+    narrow = short(
+        growlib.AuxiliaryWeight(coupling=5.0), trials=20, epochs=100, optimizer=optimizer
+    )
     monkeypatch.setattr(growlib.AuxiliaryWeight, "needed", lambda growth, width: width)
     wide = short(growlib.AuxiliaryWeight(coupling=5.0), trials=20, epochs=100, optimizer=optimizer)
     np.testing.assert_array_equal(narrow.weights, wide.weights)
@@ -132,7 +157,14 @@ def test_leaving_out_shut_neurons_changes_no_bit(optimizer, monkeypatch):
 def test_a_size_that_passes_the_bound_is_noticed_and_done_again():
     """With Adam and a large step the size overshoots 5 by far more than one neuron, and back."""
     growth = growlib.AuxiliaryWeight(start=0, coupling=5.0)
-    options = {"optimizer": "adam", "lr": 0.6, "epochs": 24, "log_every": 24, "dtype": "float64", "compiled": False}
+    options = {
+        "optimizer": "adam",
+        "lr": 0.6,
+        "epochs": 24,
+        "log_every": 24,
+        "dtype": "float64",
+        "compiled": False,
+    }
     run = short(growth, **options, keep_weights=True)
     per_epoch = short(growth, **options | {"log_every": 1})
     assert per_epoch.history["size"].max() > 6
@@ -141,17 +173,24 @@ def test_a_size_that_passes_the_bound_is_noticed_and_done_again():
     optimizer = torch.optim.Adam([theta], lr=0.6)
     for _ in range(24):
         optimizer.zero_grad()
-        loss = growlib.task_loss(growlib.outputs(theta, x, growth, 9), y, "squared") + growlib.size_loss(theta[0], 5.0, 5.0)
+        loss = growlib.task_loss(
+            growlib.outputs(theta, x, growth, 9), y, "squared"
+        ) + growlib.size_loss(theta[0], 5.0, 5.0)
         loss.sum().backward()
         optimizer.step()
     np.testing.assert_allclose(run.weights, theta.detach(), atol=1e-6)
-    assert run.finals["flops_done"][0] == (6 + 9) * 24 * 32 * 13  # the narrow attempt counts as done
+    assert (
+        run.finals["flops_done"][0] == (6 + 9) * 24 * 32 * 13
+    )  # the narrow attempt counts as done
 
 
 def test_several_ends_are_read_off_one_run():
     both, early = short(epochs=(8, 24)), short(epochs=8)
     assert both.finals["epochs"].tolist() == [8] * 5 + [24] * 5
-    pd.testing.assert_frame_equal(both.finals.head(5).drop(columns=["seconds", "flops_done"]), early.finals.drop(columns=["seconds", "flops_done"]))
+    pd.testing.assert_frame_equal(
+        both.finals.head(5).drop(columns=["seconds", "flops_done"]),
+        early.finals.drop(columns=["seconds", "flops_done"]),
+    )
 
 
 def test_the_size_alone_contracts_geometrically():
@@ -163,7 +202,10 @@ def test_the_size_alone_contracts_geometrically():
 
 def test_float32_keeps_the_task_loss_of_float64():
     options = {"trials": 64, "epochs": 4000, "lr": 1e-3, "log_every": 4000}
-    single, double = (growlib.fit("cubic-1", growlib.AuxiliaryWeight(), dtype=dtype, **options).finals for dtype in ("float32", "float64"))
+    single, double = (
+        growlib.fit("cubic-1", growlib.AuxiliaryWeight(), dtype=dtype, **options).finals
+        for dtype in ("float32", "float64")
+    )
     apart = (single["test_task_loss"] / double["test_task_loss"] - 1).abs()
     assert apart.median() < 1e-5
 
@@ -185,16 +227,31 @@ def test_a_diverged_trial_says_so_and_leaves_its_neighbours_alone():
     np.testing.assert_array_equal(wild.weights[:, keep], tame.weights[:, keep])
 
 
-@pytest.mark.parametrize("growth", [growlib.AuxiliaryWeight(coupling=0.0), growlib.AuxiliaryWeight(coupling=[0.1, 0.0]),
-                                    growlib.ControllerMask(coupling=0.0)])
+@pytest.mark.parametrize(
+    "growth",
+    [
+        growlib.AuxiliaryWeight(coupling=0.0),
+        growlib.AuxiliaryWeight(coupling=[0.1, 0.0]),
+        growlib.ControllerMask(coupling=0.0),
+    ],
+)
 def test_a_size_that_nothing_moves_is_said(growth):
-    with pytest.warns(UserWarning, match="coupling is 0 and start too, so some networks never start to grow") as caught:
+    with pytest.warns(
+        UserWarning, match="coupling is 0 and start too, so some networks never start to grow"
+    ) as caught:
         run = growlib.fit("cubic-1", growth, trials=2, epochs=24, compiled=False)
     assert caught[0].filename == __file__ and run.finals["size"].min() < 1e-4
 
 
-@pytest.mark.parametrize("growth", [growlib.AuxiliaryWeight(coupling=0.0, start=0.5), growlib.AuxiliaryWeight(coupling=0.0, frozen=True),
-                                    growlib.AuxiliaryWeight(coupling=0.0, opens="nothing"), growlib.ControllerMask(coupling=0.0, learns_from="loss")])
+@pytest.mark.parametrize(
+    "growth",
+    [
+        growlib.AuxiliaryWeight(coupling=0.0, start=0.5),
+        growlib.AuxiliaryWeight(coupling=0.0, frozen=True),
+        growlib.AuxiliaryWeight(coupling=0.0, opens="nothing"),
+        growlib.ControllerMask(coupling=0.0, learns_from="loss"),
+    ],
+)
 def test_a_size_that_something_moves_or_that_is_meant_to_stay_is_no_warning(growth):
     short(growth, trials=2, epochs=1, compiled=False)  # a warning would be an error here
 
@@ -225,26 +282,38 @@ def test_history_is_at_most_50_epochs_by_default_and_ends_at_the_end():
         step = growlib._log_every(epochs)
         assert len({*range(0, epochs, step), epochs}) <= 51 and epochs / step <= 49
     history = short(epochs=24, log_every=None).history
-    assert history["epoch"].max() == 24 and history["epoch"].min() == 0 and history["epoch"].nunique() <= 50
+    assert (
+        history["epoch"].max() == 24
+        and history["epoch"].min() == 0
+        and history["epoch"].nunique() <= 50
+    )
 
 
 def test_a_rate_or_noise_given_as_a_whole_number_is_no_count():
-    frame = growlib.fit(growlib.task("cubic-1", noise=0), lr=1, trials=1, epochs=1, compiled=False).finals
+    frame = growlib.fit(
+        growlib.task("cubic-1", noise=0), lr=1, trials=1, epochs=1, compiled=False
+    ).finals
     assert frame[["lr", "noise"]].dtypes.tolist() == ["float64", "float64"]
 
 
 def test_sums_are_their_parts(ensemble):
     for frame in (ensemble.finals, ensemble.history):
         for part in ("train", "test"):
-            np.testing.assert_allclose(frame[f"{part}_loss"], frame[f"{part}_task_loss"] + frame["size_loss"])
+            np.testing.assert_allclose(
+                frame[f"{part}_loss"], frame[f"{part}_task_loss"] + frame["size_loss"]
+            )
 
 
 def test_losses_are_what_predict_says(ensemble):
     x, y = growlib.task("bessel-j0").draw(0, [5])
     y_hat = ensemble.predict(x[0, :, 0])[5, :, 0]
     final = ensemble.finals.iloc[5]
-    assert np.mean((y_hat[:32] - y[:32, 0]) ** 2) == pytest.approx(final["train_task_loss"], rel=1e-4)
-    assert np.mean((y_hat[32:] - y[32:, 0]) ** 2) == pytest.approx(final["test_task_loss"], rel=1e-4)
+    assert np.mean((y_hat[:32] - y[:32, 0]) ** 2) == pytest.approx(
+        final["train_task_loss"], rel=1e-4
+    )
+    assert np.mean((y_hat[32:] - y[32:, 0]) ** 2) == pytest.approx(
+        final["test_task_loss"], rel=1e-4
+    )
 
 
 def test_operations_are_counted_for_active_neurons(ensemble):
@@ -263,10 +332,20 @@ def test_predict_has_the_promised_shape_and_probabilities(ensemble):
 
 
 def test_confusion_counts_add_up_and_agree_with_the_accuracy():
-    wave = growlib.fit("square-wave", growlib.arms(coupling=0.01)["growing"], trials=6, epochs=300, lr=0.08, compiled=False)
+    wave = growlib.fit(
+        "square-wave",
+        growlib.arms(coupling=0.01)["growing"],
+        trials=6,
+        epochs=300,
+        lr=0.08,
+        compiled=False,
+    )
     counts = wave.confusion()
     assert (counts.groupby("trial")["count"].sum() == growlib.FRESH_POINTS).all()
-    right = counts[counts["true_class"] == counts["predicted_class"]].groupby("trial")["count"].sum() / growlib.FRESH_POINTS
+    right = (
+        counts[counts["true_class"] == counts["predicted_class"]].groupby("trial")["count"].sum()
+        / growlib.FRESH_POINTS
+    )
     np.testing.assert_allclose(right, wave.finals["accuracy_fresh"])
     _, y = growlib.task("square-wave").draw(0, [2], "fresh", growlib.FRESH_POINTS)
     ones = counts[(counts["trial"] == 2) & (counts["true_class"] == 1)]["count"].sum()
@@ -278,19 +357,32 @@ def test_a_run_is_saved_and_loaded_whole(ensemble, tmp_path):
     loaded = growlib.load(tmp_path / "run.npz")
     pd.testing.assert_frame_equal(loaded.finals, ensemble.finals)
     pd.testing.assert_frame_equal(loaded.history, ensemble.history)
-    np.testing.assert_array_equal(loaded.predict([0.3], epoch=80), ensemble.predict([0.3], epoch=80))
+    np.testing.assert_array_equal(
+        loaded.predict([0.3], epoch=80), ensemble.predict([0.3], epoch=80)
+    )
     assert loaded.growth == ensemble.growth and list(loaded.snapshots) == list(ensemble.snapshots)
 
 
 def test_golden_values():
     """If this fails and the change was meant, raise growlib.METHOD and compute data/ again."""
-    run = growlib.fit("cubic-1", growlib.AuxiliaryWeight(coupling=1.0), trials=2, epochs=100, lr=0.01, dtype="float64", compiled=False)
+    run = growlib.fit(
+        "cubic-1",
+        growlib.AuxiliaryWeight(coupling=1.0),
+        trials=2,
+        epochs=100,
+        lr=0.01,
+        dtype="float64",
+        compiled=False,
+    )
     assert growlib.METHOD == 1
     np.testing.assert_allclose(run.finals["test_task_loss"], GOLDEN["test_task_loss"], rtol=1e-9)
     np.testing.assert_allclose(run.finals["size"], GOLDEN["size"], rtol=1e-9)
 
 
-GOLDEN = {"test_task_loss": [0.22163018608501756, 0.28727653164931655], "size": [4.288690663664239, 4.256152543577827]}
+GOLDEN = {
+    "test_task_loss": [0.22163018608501756, 0.28727653164931655],
+    "size": [4.288690663664239, 4.256152543577827],
+}
 
 
 def test_a_function_is_a_task():

@@ -9,15 +9,28 @@ import torch
 from torch import nn
 
 import growlib
+from growkit import surgery
 
 X = np.random.default_rng(0).uniform(-1, 1, (40, 2))
 CASES = {
     "auxiliary": ("bessel-j0", growlib.AuxiliaryWeight(coupling=10.0), {}),
     "half open": ("bessel-j0", growlib.AuxiliaryWeight(start=2.4, target=2.4, frozen=True), {}),
-    "not fed": ("bessel-sum", growlib.AuxiliaryWeight(coupling=10.0, feeds=0.0, opens="nothing"), {}),
-    "two layers": ("bessel-sum", growlib.ControllerMask(mask="neuron"), {"width": [8, 6], "optimizer": "adam", "lr": 0.01}),
+    "not fed": (
+        "bessel-sum",
+        growlib.AuxiliaryWeight(coupling=10.0, feeds=0.0, opens="nothing"),
+        {},
+    ),
+    "two layers": (
+        "bessel-sum",
+        growlib.ControllerMask(mask="neuron"),
+        {"width": [8, 6], "optimizer": "adam", "lr": 0.01},
+    ),
     "logistic": ("square-wave", growlib.AuxiliaryWeight(coupling=1.0), {}),
-    "softmax": (growlib.task("spirals", points=300, classes=3), growlib.ControllerMask(mask="neuron", learns_from="loss"), {"width": 12, "lr": 0.01}),
+    "softmax": (
+        growlib.task("spirals", points=300, classes=3),
+        growlib.ControllerMask(mask="neuron", learns_from="loss"),
+        {"width": 12, "lr": 0.01},
+    ),
     "never started": ("bessel-j0", growlib.AuxiliaryWeight(coupling=0.0), {}),
 }
 
@@ -43,11 +56,22 @@ def test_the_plain_layers_give_what_the_network_gives(case, dtype, close):
         y = net(torch.tensor(x, dtype=run.theta().dtype)).detach().double().numpy()
         y = y - y.mean(-1, keepdims=True) if run.task.loss == "softmax" else y
         expected = outputs_of(run, x)[trial]
-        np.testing.assert_allclose(y, expected, atol=close * max(1, abs(expected).max()) * (4 if run.task.classes else 1), rtol=0)
+        np.testing.assert_allclose(
+            y,
+            expected,
+            atol=close * max(1, abs(expected).max()) * (4 if run.task.classes else 1),
+            rtol=0,
+        )
 
 
 def test_only_the_active_neurons_are_taken():
-    run = growlib.fit("bessel-j0", growlib.AuxiliaryWeight(start=2.4, target=2.4, frozen=True), trials=2, epochs=1, compiled=False)
+    run = growlib.fit(
+        "bessel-j0",
+        growlib.AuxiliaryWeight(start=2.4, target=2.4, frozen=True),
+        trials=2,
+        epochs=1,
+        compiled=False,
+    )
     assert [layer.out_features for layer in run.dense(1)[::2]] == [3, 1]
     half = growlib.ControllerMask(start=0.5, target=0.5, frozen=True, mask="neuron")
     two = growlib.fit("bessel-j0", half, trials=1, epochs=1, width=[8, 6], compiled=False)
@@ -56,22 +80,35 @@ def test_only_the_active_neurons_are_taken():
 
 def test_the_plain_layers_travel(tmp_path):
     """Saved with safetensors, loaded by torch with weights only, exported, all without growlib."""
-    run = growlib.fit("bessel-j0", growlib.AuxiliaryWeight(coupling=10.0), trials=1, epochs=60, compiled=False)
+    run = growlib.fit(
+        "bessel-j0", growlib.AuxiliaryWeight(coupling=10.0), trials=1, epochs=60, compiled=False
+    )
     net, x = run.dense(), torch.linspace(-1, 1, 21)[:, None]
     safetensors.torch.save_file(net.state_dict(), tmp_path / "net.safetensors")
-    again = nn.Sequential(nn.Linear(1, net[0].out_features), nn.Tanh(), nn.Linear(net[0].out_features, 1))
+    again = nn.Sequential(
+        nn.Linear(1, net[0].out_features), nn.Tanh(), nn.Linear(net[0].out_features, 1)
+    )
     again.load_state_dict(safetensors.torch.load_file(tmp_path / "net.safetensors"))
     assert torch.equal(again(x), net(x))
     torch.save(net.state_dict(), tmp_path / "net.pt")
     again.load_state_dict(torch.load(tmp_path / "net.pt", weights_only=True))
     assert torch.equal(again(x), net(x))
-    exported = torch.export.export(net, (x,), dynamic_shapes=({0: torch.export.Dim("points", min=1, max=1000)},))
+    exported = torch.export.export(
+        net, (x,), dynamic_shapes=({0: torch.export.Dim("points", min=1, max=1000)},)
+    )
     torch.testing.assert_close(exported.module()(x[:7]), net(x[:7]), atol=1e-6, rtol=0)
 
 
 def model(seed=0, bias=True):
     torch.manual_seed(seed)
-    return nn.Sequential(nn.Linear(3, 8, bias=bias), nn.ReLU(), nn.Dropout(0.0), nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 2))
+    return nn.Sequential(
+        nn.Linear(3, 8, bias=bias),
+        nn.ReLU(),
+        nn.Dropout(0.0),
+        nn.Linear(8, 5),
+        nn.Tanh(),
+        nn.Linear(5, 2),
+    )
 
 
 def train(net, optimizer, steps, seed=1):
@@ -88,9 +125,13 @@ def train(net, optimizer, steps, seed=1):
 
 
 OPTIMIZERS = {
-    "none": None, "sgd": lambda p: torch.optim.SGD(p, lr=0.01), "momentum": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9),
-    "adam": lambda p: torch.optim.Adam(p, lr=0.01), "amsgrad": lambda p: torch.optim.AdamW(p, lr=0.01, amsgrad=True),
-    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.001, centered=True, momentum=0.9), "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.01),
+    "none": None,
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.01),
+    "momentum": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9),
+    "adam": lambda p: torch.optim.Adam(p, lr=0.01),
+    "amsgrad": lambda p: torch.optim.AdamW(p, lr=0.01, amsgrad=True),
+    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.001, centered=True, momentum=0.9),
+    "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.01),
 }
 
 
@@ -104,19 +145,29 @@ def test_growing_leaves_the_function_and_the_old_neurons_steps_unchanged(kind, b
         train(net, optimizer, 20)
     x, twin = torch.randn(16, 3), copy.deepcopy((net, optimizer))
     before = net(x)
-    growlib.grow(net[first], net[second], 4, optimizer)
+    surgery.grow(net[first], net[second], 4, optimizer)
     torch.testing.assert_close(net(x), before, atol=1e-6, rtol=0)
     assert net[first].out_features == net[second].in_features == len(net[first].weight)
     if optimizer:
         old = twin[0][first].out_features
         train(net, optimizer, 1), train(*twin, 1)
-        torch.testing.assert_close(net[first].weight[:old], twin[0][first].weight, atol=1e-6, rtol=0)
-        torch.testing.assert_close(net[second].weight[:, :old], twin[0][second].weight, atol=1e-6, rtol=0)
-        assert train(net, optimizer, 200) < train(net, optimizer, 1) + 1  # it trains on, with every tensor of the right shape
+        torch.testing.assert_close(
+            net[first].weight[:old], twin[0][first].weight, atol=1e-6, rtol=0
+        )
+        torch.testing.assert_close(
+            net[second].weight[:, :old], twin[0][second].weight, atol=1e-6, rtol=0
+        )
+        assert (
+            train(net, optimizer, 200) < train(net, optimizer, 1) + 1
+        )  # it trains on, with every tensor of the right shape
         for group in optimizer.param_groups:
             assert {id(p) for p in group["params"]} == {id(p) for p in net.parameters()}
             for p in group["params"]:
-                assert all(v.shape in (p.shape, ()) for v in optimizer.state[p].values() if torch.is_tensor(v))
+                assert all(
+                    v.shape in (p.shape, ())
+                    for v in optimizer.state[p].values()
+                    if torch.is_tensor(v)
+                )
 
 
 def test_the_newborn_learn_and_step_no_further_than_the_learning_rate():
@@ -126,14 +177,16 @@ def test_the_newborn_learn_and_step_no_further_than_the_learning_rate():
         net = model()
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
         train(net, optimizer, 2000)
-        growlib.grow(net[0], net[3], 4, optimizer)
+        surgery.grow(net[0], net[3], 4, optimizer)
         if padded:  # what appending zeros to both moments would do
             optimizer.state[net[3].weight]["exp_avg_sq"][:, -4:] = 0
         largest = 0.0
         for _ in range(30):
             before = net[3].weight.detach().clone()
             train(net, optimizer, 1)
-            largest = max(largest, (net[3].weight - before).detach()[:, -4:].abs().max().item() / 1e-3)
+            largest = max(
+                largest, (net[3].weight - before).detach()[:, -4:].abs().max().item() / 1e-3
+            )
         steps[padded] = largest
     assert steps[True] > 5 and steps[False] < 3 and net[3].weight[:, -4:].abs().min() > 0, steps
 
@@ -145,8 +198,8 @@ def test_shrinking_is_the_reverse_of_growing(kind):
     if optimizer:
         train(net, optimizer, 20)
     twin, twins = copy.deepcopy((net, optimizer))
-    growlib.grow(net[0], net[3], 4, optimizer)
-    assert growlib.shrink(net[0], net[3], 4, optimizer).tolist() == list(range(8))
+    surgery.grow(net[0], net[3], 4, optimizer)
+    assert surgery.shrink(net[0], net[3], 4, optimizer).tolist() == list(range(8))
     for p, q in zip(net.parameters(), twin.parameters(), strict=True):
         assert torch.equal(p, q)
         for key, value in (optimizer.state[p] if optimizer else {}).items():
@@ -159,15 +212,15 @@ def test_shrinking_takes_the_least_or_the_named():
         net[3].weight[:, [1, 6]] = 0
     x = torch.randn(16, 3)
     before = net(x)
-    assert growlib.shrink(net[0], net[3], 2).tolist() == [0, 2, 3, 4, 5, 7]
+    assert surgery.shrink(net[0], net[3], 2).tolist() == [0, 2, 3, 4, 5, 7]
     torch.testing.assert_close(net(x), before, atol=1e-6, rtol=0)
     rows = net[0].weight.detach().clone()
-    assert growlib.shrink(net[0], net[3], [0, 5]).tolist() == [1, 2, 3, 4]
+    assert surgery.shrink(net[0], net[3], [0, 5]).tolist() == [1, 2, 3, 4]
     assert torch.equal(net[0].weight, rows[1:5])
 
 
 def test_frozen_layers_stay_frozen():
     net = model()
     net[0].weight.requires_grad_(False)
-    growlib.grow(net[0], net[3], 1)
+    surgery.grow(net[0], net[3], 1)
     assert not net[0].weight.requires_grad and net[3].weight.requires_grad

@@ -1,6 +1,6 @@
 """The same ensemble in JAX: reads a layout from every line, "first" or "last", and answers with trial-steps a second.
 
-    python jax_steps.py TRIALS EPOCHS
+python jax_steps.py TRIALS EPOCHS
 """
 
 import functools
@@ -24,18 +24,24 @@ def loss(p, x, y):
 
 def ensemble(axis):
     """The first weights and the points, with the ensemble on that axis, and the compiled loop."""
+
     def shape(count):
         return (TRIALS, count) if axis == 0 else (count, TRIALS)
 
     keys = jax.random.split(jax.random.key(0), 5)
-    p = {name: jax.random.uniform(key, shape(H), minval=-1, maxval=1) for name, key in zip("buwv", keys, strict=False)}
+    p = {
+        name: jax.random.uniform(key, shape(H), minval=-1, maxval=1)
+        for name, key in zip("buwv", keys, strict=False)
+    }
     p |= {"c": jnp.zeros(TRIALS), "size": jnp.zeros(TRIALS)}
     x = jax.random.uniform(keys[4], shape(POINTS), minval=-1, maxval=1)
     slopes = jax.vmap(jax.grad(loss), in_axes=axis, out_axes=axis)
 
     @functools.partial(jax.jit, donate_argnums=0)
     def train(p, x, y):
-        return jax.lax.fori_loop(0, EPOCHS, lambda _, p: jax.tree.map(lambda w, g: w - LR * g, p, slopes(p, x, y)), p)
+        return jax.lax.fori_loop(
+            0, EPOCHS, lambda _, p: jax.tree.map(lambda w, g: w - LR * g, p, slopes(p, x, y)), p
+        )
 
     return p, x, jnp.cos(2 * x), train
 
