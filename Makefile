@@ -37,6 +37,7 @@ dashboard: .venv/ready  ## the notebooks in Voila: pictures and sliders, no code
 
 test: .venv/ready  ## what CI runs; with Chromium on the machine, three notebooks in it, too
 	$(began)
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks

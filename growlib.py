@@ -1,28 +1,29 @@
 """Neural networks that decide their own size while gradient descent trains them.
 
-A small vocabulary for the notebooks: tasks, growth, networks, training, studies, statistics, figures.
-It implements Radhakrishnan, Lindner, Miller, Sinha and Ditto, *Growing Neural Networks: Dynamic
-Evolution through Gradient Descent* (Proc. R. Soc. A 481, 20250222, 2025; arXiv 2501.18012), called
-"the paper" below.
+This module is the method: tasks, the two ways to grow, the network, training, and the record of a
+run. It implements Radhakrishnan, Lindner, Miller, Sinha and Ditto, *Growing Neural Networks:
+Dynamic Evolution through Gradient Descent* (Proc. R. Soc. A 481, 20250222, 2025; arXiv 2501.18012),
+called "the paper" below. Studies, statistics and figures are in the package growkit.
 
     run = growlib.fit("bessel-j0", growlib.AuxiliaryWeight(start=0, target=5, coupling=0.1),
                       trials=1000, epochs=40_000, lr=1e-3, width=9, seed=0)
     run.finals, run.history, run.predict(x)
 
-Legend. T trials are trained at once, and the trial axis is always the last one of a tensor.
+Legend. T networks ("trials") are trained at once. The trial axis is always the last axis of a
+tensor.
 
-    paper      here            shape     unit, range
-    N          size            (T,)      neurons; trained like a weight
-    N0, N_inf  start, target   (T,)      neurons, 0 ... width
-    lambda     coupling        (T,)      dimensionless, >= 0
-    eta        lr              (T,)      dimensionless, > 0
-    H          width           int       neurons that exist
-    theta      gate            (H, T)    dimensionless, 0 ... 1
-    s, p       size, gate      (T,)      the controller's value; sin²(πs/2), a fraction of the width
-    b, u, w    hidden layer    (2+I, H, T)  bias, weight from the size, weights from the I inputs
-    c, v       output layer    (1+H, O, T)  biases, weights from the neurons
-    E          epochs          int       full-batch steps
-    L          loss            (T,)      task loss + size loss
+    paper      here            shape         unit, range
+    N          size            (T,)          neurons; trained like a weight
+    N0, N_inf  start, target   (T,)          neurons, 0 ... width
+    lambda     coupling        (T,)          dimensionless, >= 0
+    eta        lr              (T,)          dimensionless, > 0
+    H          width           int           neurons that exist
+    theta      gate            (H, T)        dimensionless, 0 ... 1
+    s, p       size, gate      (T,)          the control value; sin²(πs/2), a fraction of the width
+    b, u, w    hidden layer    (2+I, H, T)   bias, weight from the size, weights from the I inputs
+    c, v       output layer    (1+H, O, T)   biases of the O outputs, weights from the neurons
+    E          epochs          int           full-batch steps
+    L          loss            (T,)          task loss + size loss
 """
 
 import contextlib
@@ -36,9 +37,11 @@ import os
 import tempfile
 import time
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -48,122 +51,177 @@ from scipy import special
 METHOD = 1  # raised by hand whenever stored results would come out differently
 ARMS = ("growing", "grown", "static")
 LOSSES = ("squared", "logistic", "softmax")
-STREAMS = (
-    "data",
-    "weights",
-    "start",
-    "noise",
-    "validation",
-    "fresh",
-)  # each trial's independent random streams
-BLOCK = (
-    512  # trials trained side by side, in large ensembles on each thread: what fits a core's cache
-)
-MANY_POINTS = 1000  # from so many training points on, trials train one at a time,
-CHUNK, CHUNK_POINTS = 80_000, 320  # on so many activations at a time, but no fewer points
-MANY_INPUTS = 4  # with more inputs their sum is not written out: a lone network takes matrix products, many side by side a loop
+
+# Every trial draws its random numbers from independent streams, one for each use.
+STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")
+
+# Networks that train side by side. Large ensembles train this many on each thread, which fits the
+# cache of a core.
+BLOCK = 512
+
+# With this many training points or more, trials train one at a time, on chunks of the points. A
+# chunk holds about CHUNK activations, but never fewer than CHUNK_POINTS points.
+MANY_POINTS = 1000
+CHUNK = 80_000
+CHUNK_POINTS = 320
+
+# With more inputs than this, the sum over the inputs is not written out term by term: a single
+# network uses matrix products, and networks side by side use a loop.
+MANY_INPUTS = 4
+
 FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
-ONLY_FINAL = [
-    "flops_done",
-    "seconds",
-    "diverged",
-    "accuracy_fresh",
-]  # columns of finals that histories leave out
-TOO_LARGE = 1e6  # a loss above this at a logged epoch counts as diverged
-HOME = Path(
-    os.environ.get("GROWLIB_HOME") or Path(__file__).resolve().parent
-)  # where data/, figures/ and the cache are
+ONLY_FINAL = ["flops_done", "seconds", "diverged", "accuracy_fresh"]  # columns not in histories
+TOO_LARGE = 1e6  # a trial whose loss exceeds this at a logged epoch counts as diverged
+
 
 # ------------------------------------------------------------------------------------------- checks
+# Every public function checks its arguments with these. A wrong one gets a ValueError with one
+# sentence: the name of the argument, what it is, and what it takes.
 
 
 def _require(fine, name, value, takes):
-    """Return `value` if all is fine, or say what the argument `name` is and what it takes."""
+    """Return `value` if `fine` is true; otherwise raise "name is value; it takes ..."."""
     if not fine:
-        raise ValueError(f"{name} is {' '.join(repr(value).split())[:300]}; it takes {takes}")
+        shown = " ".join(repr(value).split())[:300]
+        raise ValueError(f"{name} is {shown}; it takes {takes}")
     return value
 
 
+def _floats(value):
+    """Return `value` as an array of float64, or NaN if it holds anything but numbers."""
+    try:
+        # adding 0.0 fails for text, which np.asarray(..., dtype=float) would convert
+        return np.asarray(np.asarray(value) + 0.0, dtype=float)
+    except (TypeError, ValueError):
+        return np.array(math.nan)
+
+
 def _number(name, value, low=0.0, above=False, many=False):
-    """Return `value` as float64, a scalar or with `many` one value a trial, or say what is wrong with the argument `name`."""
+    """Return `value` as float64 if it is finite and at least `low`, or `above` it.
+
+    With `many` it may also be a sequence, one value for each trial.
+    """
     array = _floats(value)
-    fine = (
-        array.ndim <= many
-        and array.size
-        and (np.isfinite(array) & ((array > low) if above else (array >= low))).all()
-    )
-    _require(
-        fine,
-        name,
-        value,
-        f"a finite number {'above' if above else 'of at least'} {low:g}{', or one for each trial' * many}",
-    )
+    one_or_many = array.ndim == 0 or (many and array.ndim == 1 and array.size > 0)
+    within = array > low if above else array >= low
+    bound = f"above {low:g}" if above else f"of at least {low:g}"
+    takes = f"a finite number {bound}"
+    if many:
+        takes += ", or one for each trial"
+    _require(one_or_many and (np.isfinite(array) & within).all(), name, value, takes)
     return array
 
 
-def _floats(value):
-    """The value as an array of float64, NaN where it is no numbers, which "5" is not."""
-    with contextlib.suppress(TypeError, ValueError):
-        return np.asarray(np.asarray(value) + 0.0, dtype=float)
-    return np.array(np.nan)
-
-
 def _whole(name, value, low=1):
-    """Return `value` as an int, or say that the argument `name` is none."""
-    fine = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= low
-    return int(_require(fine, name, value, f"a whole number of at least {low}"))
+    """Return `value` as an int if it is a whole number of at least `low`."""
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    _require(is_whole and value >= low, name, value, f"a whole number of at least {low}")
+    return int(value)
 
 
 def _wholes(name, value, low=1):
-    """Return `value`, one whole number or several, as a list of int, or say which of them is none."""
-    return [
-        _whole(name, each, low)
-        for each in np.atleast_1d(np.array(value, dtype=object)).tolist() or [value]
-    ]
+    """Return `value`, one whole number or a sequence of them, as a list of int."""
+    numbers = np.atleast_1d(np.array(value, dtype=object)).tolist()
+    if not numbers:  # an empty sequence is refused as a whole
+        numbers = [value]
+    return [_whole(name, number, low) for number in numbers]
 
 
 def _choice(name, value, choices):
-    """Return `value` if it is one of `choices`, or say which ones the argument `name` takes."""
+    """Return `value` if it is one of the names in `choices`."""
     return _require(
         isinstance(value, str) and value in choices, name, value, f"one of {', '.join(choices)}"
     )
 
 
 def _frame(name, frame, *columns):
-    """Say so if the argument `name` is no frame with rows, or lacks some of `columns`."""
-    _require(
-        isinstance(frame, pd.DataFrame) and len(frame),
-        name,
-        type(frame).__name__,
-        "a DataFrame with rows",
-    )
-    lacking = [str(column) for column in columns if column not in frame]
-    _require(
-        not lacking, name, list(frame), f"a frame that also has the columns {', '.join(lacking)}"
-    )
+    """Check that `frame` is a DataFrame with rows that has all of `columns`."""
+    is_frame = isinstance(frame, pd.DataFrame) and len(frame) > 0
+    _require(is_frame, name, type(frame).__name__, "a DataFrame with rows")
+    missing = [str(column) for column in columns if column not in frame]
+    takes = f"a frame that also has the columns {', '.join(missing)}"
+    _require(not missing, name, list(frame), takes)
+
+
+def _finite(table):
+    """Return the columns of a DataFrame as float64, (columns, rows), if all cells are finite."""
+    columns = []
+    for _, column in table.items():
+        if column.dtype.kind in "mMc":  # dates, durations and complex numbers are not numbers here
+            column = column.astype(str)
+        numbers = pd.to_numeric(column, errors="coerce")
+        columns.append(numbers.to_numpy(float, na_value=math.nan))
+    columns = np.array(columns)
+    bad_columns, bad_rows = np.nonzero(~np.isfinite(columns))
+    if len(bad_columns) > 0:
+        first = table.columns[bad_columns[0]]
+        cell = table[first].tolist()[bad_rows[0]]
+        named = ", ".join(repr(table.columns[k]) for k in np.unique(bad_columns))
+        raise ValueError(
+            f"frame: column {first!r}, row {bad_rows[0]} is {cell!r}; it takes finite numbers (bad "
+            f"cells: {len(bad_rows)}, in {named}); pandas' get_dummies makes numbers of text, "
+            "dropna leaves out rows with gaps"
+        )
+    return columns
+
+
+# -------------------------------------------------------------------------------------------- files
+
+
+def _home():
+    """Return the folder that holds data/, figures/ and the cache."""
+    named = os.environ.get("GROWLIB_HOME")
+    if named:
+        return Path(named)
+    checkout = Path(__file__).resolve().parent
+    if (checkout / "data" / "studies.toml").exists():
+        return checkout
+    # An installed copy has no checkout around it, and results do not belong into site-packages.
+    import platformdirs
+
+    return platformdirs.user_cache_path("growlib", appauthor=False)
+
+
+HOME = _home()
 
 
 @contextlib.contextmanager
 def _replacing(path, name="path"):
-    """A temporary name beside `path` that takes its place when the block ends well; `name` is the argument to blame."""
+    """Give a temporary path, and move that file to `path` once the block has ended without error.
+
+    So a file is written whole or not at all. `name` is the argument that an error blames.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
-            yield Path(folder) / path.name
-            os.replace(Path(folder) / path.name, path)
+            temporary = Path(folder) / path.name
+            yield temporary
+            os.replace(temporary, path)
     except OSError as error:
-        what, where = ("folder", path.parent) if name == "folder" else ("file", path)
+        kind, where = "file", path
+        if name == "folder":
+            kind, where = "folder", path.parent
+        reason = error.strerror or error
         raise ValueError(
-            f"{name} is {str(where)!r}; it takes a {what} that can be written ({error.strerror or error})"
+            f"{name} is {str(where)!r}; it takes a {kind} that can be written ({reason})"
         ) from None
 
 
 def _plain(value):
-    """The value as JSON takes it: arrays, ranges and tuples as lists."""
-    return json.loads(
-        json.dumps(value, default=lambda v: v.tolist() if hasattr(v, "tolist") else list(v))
-    )
+    """Return the value as JSON holds it: arrays, ranges and tuples become lists."""
+
+    def as_list(other):
+        return other.tolist() if hasattr(other, "tolist") else list(other)
+
+    return json.loads(json.dumps(value, default=as_list))
+
+
+def _described(settings):
+    """Return the settings of a piece of work as plain JSON values."""
+    growth = settings["growth"]
+    named = {"method": type(growth).__name__, **growth.values()}
+    return _plain(settings | {"growth": named})
 
 
 # -------------------------------------------------------------------------------------------- tasks
@@ -171,43 +229,51 @@ def _plain(value):
 
 @dataclass(frozen=True)
 class Task:
-    """Something to learn, with x and y between -1 and 1 (of a table: in standard deviations from the mean) or y a class 0, 1, 2 ...
+    """Something to learn: inputs x, and numbers or classes y to predict from them.
+
+    x and y run over [-1, 1]. The columns of a table are measured in standard deviations from the
+    mean of the training points instead, and classes are 0, 1, 2 ...
 
     Parameters
     ----------
     name : str
-        Its name in `TASKS`.
+        The name of the task, as in `TASKS`.
     sample : callable
-        A trial's generator and a count of points to x, (inputs, points), and y, (points,), the training points first.
+        Takes a random generator and a number of points; returns x, (inputs, points), and y,
+        (points,), with the training points first.
     loss : {"squared", "logistic", "softmax"}
-        Mean squared error, or cross-entropy: of the logistic of one output, or of the softmax of several.
+        Mean squared error, or cross-entropy of the logistic of one output or of the softmax of
+        several outputs.
     points : int
-        All points of a data set.
+        Number of points in a data set.
     test_points : int
-        How many of them are for testing; the others train.
+        How many of them are test points; the others are training points.
     inputs, outputs : int
-        Numbers that enter and leave the network.
+        Number of inputs and of outputs of the network.
     target : callable, optional
-        From x to the y without noise, of the same shape, where there is one input.
+        Maps x to y without noise, an array of the same shape, if there is one input.
     gap : float
-        No point with |x| below it trains; those that are drawn there test.
+        Points with |x| below `gap` are never training points; those that are drawn there are test
+        points.
     columns, labels : tuple
-        Of a table: the names of the inputs, and of the classes in their order; see `task_from_frame`.
+        For a table: the names of the inputs, and the classes in their order; see
+        `growkit.tables.task_from_frame`.
     standardised : bool
-        Whether x and y (of a regression) are in standard deviations from the mean of a trial's training points, as of a table.
+        Whether x, and y in a regression, are measured in standard deviations from the mean of the
+        trial's training points, as the columns of a table are.
     options : dict
-        What `task` was given.
+        The options that `task` was given.
 
     Raises
     ------
     ValueError
-        There are not both training and test points, or another field is not what it takes.
+        If there are not both training and test points, or a field is out of range.
     """
 
     name: str
     sample: Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
     loss: str = "squared"
-    points: int = 40  # 32 train, 8 test in Figures 2 - 4 and 6 - 7
+    points: int = 40  # 32 for training and 8 for testing in Figures 2 - 4, 6 and 7
     test_points: int = 8
     inputs: int = 1
     outputs: int = 1
@@ -216,43 +282,43 @@ class Task:
     columns: tuple = ()
     labels: tuple = ()
     standardised: bool = False
-    options: dict = field(default_factory=dict, compare=False)  # what `task` was given
+    options: dict = field(default_factory=dict, compare=False)
 
     def __post_init__(self):
-        (
-            _whole("points", self.points, 2),
-            _whole("test_points", self.test_points),
-            _number("gap", self.gap),
-            _whole("inputs", self.inputs),
-        )
-        (
-            _choice("loss", self.loss, LOSSES),
-            _require(
-                self.test_points < self.points,
-                "test_points",
-                self.test_points,
-                f"less than {self.points}",
-            ),
+        _whole("points", self.points, 2)
+        _whole("test_points", self.test_points)
+        _number("gap", self.gap)
+        _whole("inputs", self.inputs)
+        _choice("loss", self.loss, LOSSES)
+        _require(
+            self.test_points < self.points,
+            "test_points",
+            self.test_points,
+            f"less than {self.points}",
         )
 
     @property
     def train_points(self) -> int:
-        """Points that the gradient sees."""
+        """Number of training points."""
         return self.points - self.test_points
 
     @property
     def classes(self) -> int:
-        """How many classes there are; 0 for a regression."""
-        return {"squared": 0, "logistic": 2}.get(self.loss, self.outputs)
+        """Number of classes; 0 for a regression."""
+        if self.loss == "squared":
+            return 0
+        if self.loss == "logistic":
+            return 2
+        return self.outputs
 
     @property
     def large(self) -> bool:
-        """Whether the set is so large that trials train one at a time."""
+        """Whether the data set is so large that trials train one at a time."""
         return self.train_points >= MANY_POINTS
 
     @property
     def endless(self) -> bool:
-        """Whether there are fresh points to test on; of a large set and of a table the test points serve instead."""
+        """Whether fresh points can be drawn; for large sets and tables the test points stand in."""
         return not (self.large or self.standardised)
 
     def draw(
@@ -263,126 +329,133 @@ class Task:
         points: int | None = None,
         raw: bool = False,
     ):
-        """Draw the trials' data sets: x (inputs, points, T) and y (points, T) in float64, the training points first.
+        """Return the data sets of the trials: x (inputs, points, T) and y (points, T) in float64.
+
+        The training points come first.
 
         Parameters
         ----------
         seed : int
-            Picks, with a trial's number, its random numbers.
+            Determines, together with the number of a trial, its random numbers.
         trials : int or sequence of int
-            How many trials, T, or which.
+            How many trials, T, or the numbers of the trials.
         stream : str
-            One of `STREAMS`: "data" for training and test points, another for points of their own.
+            One of `STREAMS`: "data" for training and test points, another one for further points.
         points : int, optional
-            How many; by default those of the task.
+            How many points; by default those of the task.
         raw : bool
-            Whether a table's columns stay in their own units.
+            Whether the columns of a table keep their own units.
 
         Raises
         ------
         ValueError
-            An argument is none, `sample` gives other shapes, what is no finite number, or an unknown class; or more points lie in the gap than test.
+            If an argument is out of range, if `sample` returns arrays of other shapes, values that
+            are not finite, or an unknown class, or if more points lie in the gap than can be test
+            points.
         """
-        sets = [
-            self.sample(
-                random_stream(seed, k, stream),
-                self.points if points is None else _whole("points", points),
-            )
-            for k in _trials(trials)
-        ]
+        count = self.points if points is None else _whole("points", points)
+        sets = [self.sample(random_stream(seed, k, stream), count) for k in _trials(trials)]
         if self.gap:
-            sets = [
-                (x[:, last], y[last])
-                for x, y in sets
-                for last in [np.argsort(np.abs(x[0]) < self.gap, kind="stable")]
-            ]
+            sets = [self._gap_last(x, y) for x, y in sets]
         x, y = (np.stack(parts, axis=-1) for parts in zip(*sets, strict=True))
-        fine = x.shape == (self.inputs, *y.shape) and np.isfinite(x).all() and np.isfinite(y).all()
-        _require(
-            fine,
-            "sample's x",
-            f"of shape {x.shape[:-1]}",
-            f"finite numbers, ({self.inputs}, {len(y)}), and as many y",
-        )
-        clear = (
-            not self.gap
-            or points is not None
-            or (np.abs(x[0, : self.train_points]) >= self.gap).all()
-        )
-        _require(
-            clear,
-            "gap",
-            self.gap,
-            "less, or more test_points, so that every point in the stretch can test",
-        )
-        _require(
-            not self.classes or np.isin(y, np.arange(self.classes)).all(),
-            "sample's y",
-            np.unique(y)[:9].tolist(),
-            f"0 ... {self.classes - 1}",
-        )
+        self._check_drawn(x, y, gap_can_train=points is None)
         if raw or not self.standardised:
             return x, y
         mean, sd = self.units(x, y)
         return (x - mean[:-1, None]) / sd[:-1, None], (y - mean[-1]) / sd[-1]
 
+    def _gap_last(self, x, y):
+        """Move the points in the gap to the end, where the test points are."""
+        order = np.argsort(np.abs(x[0]) < self.gap, kind="stable")
+        return x[:, order], y[order]
+
+    def _check_drawn(self, x, y, gap_can_train):
+        """Check what `sample` gave: shapes, finite numbers, known classes, no point in the gap."""
+        fits = x.shape == (self.inputs, *y.shape) and np.isfinite(x).all() and np.isfinite(y).all()
+        takes = f"finite numbers, ({self.inputs}, {len(y)}), and as many y"
+        _require(fits, "sample's x", f"of shape {x.shape[:-1]}", takes)
+        if self.gap and gap_can_train:
+            outside = (np.abs(x[0, : self.train_points]) >= self.gap).all()
+            takes = "less, or more test_points, so that every point in the stretch can test"
+            _require(outside, "gap", self.gap, takes)
+        if self.classes:
+            known = np.isin(y, np.arange(self.classes)).all()
+            _require(known, "sample's y", np.unique(y)[:9].tolist(), f"0 ... {self.classes - 1}")
+
     def units(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the mean and the standard deviation of x and y that these are measured by, (2, inputs + 1, T)."""
+        """Return the mean and standard deviation used to standardise x and y, (2, inputs + 1, T).
+
+        They are those of the training points, for x (inputs, points, T) first and for y (points, T)
+        last; 0 and 1 where nothing is standardised.
+        """
         train = np.concatenate([x, y[None]])[:, : self.train_points]
-        measured = np.array(
-            [self.standardised] * self.inputs + [self.standardised and not self.classes]
-        )[:, None]
-        return np.stack(
-            [
-                np.where(measured, train.mean(1), 0),
-                np.where(measured & (np.ptp(train, 1) > 0), train.std(1), 1),
-            ]
-        )
+        standardised = np.full((self.inputs + 1, 1), self.standardised)
+        if self.classes:
+            standardised[-1] = False
+        varies = np.ptp(train, 1) > 0
+        mean = np.where(standardised, train.mean(1), 0)
+        sd = np.where(standardised & varies, train.std(1), 1)
+        return np.stack([mean, sd])
 
 
 def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
-    """Return the random generator of one trial's stream, independent of every other trial's and stream's.
+    """Return the random generator of one stream of one trial, independent of all others.
 
     Parameters
     ----------
     seed : int
-        Of the whole ensemble.
+        The seed of the whole ensemble.
     trial : int
-        The trial's number, from 0.
+        The number of the trial, from 0.
     stream : str
         One of `STREAMS`.
 
     Raises
     ------
     ValueError
-        An argument is not what it takes.
+        If the seed or the trial is not a whole number of at least 0, or the stream is unknown.
     """
-    return np.random.default_rng(
-        [
-            _whole("seed", seed, 0),
-            _whole("trial", trial, 0),
-            STREAMS.index(_choice("stream", stream, STREAMS)),
-        ]
-    )
+    seed = _whole("seed", seed, 0)
+    trial = _whole("trial", trial, 0)
+    return np.random.default_rng([seed, trial, STREAMS.index(_choice("stream", stream, STREAMS))])
+
+
+def _trials(trials):
+    """Return the numbers of the trials: 0 ... n-1 for a count n, otherwise as given."""
+    if np.ndim(trials) and len(trials):
+        return np.array(_wholes("trials", trials, 0))
+    return np.arange(_whole("trials", trials))
 
 
 def _bessel(x, orders, low, high, least, most):
-    """The sum of Bessel functions of the first kind, which on [low, high] runs from least to most, scaled so that x and y run over [-1, 1]."""
+    """Return a sum of Bessel functions of the first kind on [low, high], scaled to [-1, 1].
+
+    x runs over [-1, 1] as well. `least` and `most` are the extrema of the sum on the interval.
+    """
     t = low + (x + 1) / 2 * (high - low)
     return 2 * (sum(special.jv(n, t) for n in orders) - least) / (most - least) - 1
 
 
 def _polynomial(*conditions):
-    """The polynomial of least degree with value (or slope, where order is 1) as in `conditions` of (x, order, value)."""
-    rows = [
-        [np.polynomial.Polynomial(power).deriv(order)(x) for power in np.eye(len(conditions))]
-        for x, order, _ in conditions
-    ]
-    return np.polynomial.Polynomial(np.linalg.solve(rows, [value for *_, value in conditions]))
+    """Return the polynomial of least degree that meets all conditions (x, order, value).
+
+    A condition of order 0 gives the value at x; a condition of order 1 gives the slope.
+    """
+    rows = []
+    for x, order, _ in conditions:
+        powers = [np.polynomial.Polynomial(power) for power in np.eye(len(conditions))]
+        rows.append([power.deriv(order)(x) for power in powers])
+    values = [value for _, _, value in conditions]
+    return np.polynomial.Polynomial(np.linalg.solve(rows, values))
 
 
 _BESSEL_J0 = functools.partial(
-    _bessel, orders=[0], low=0.1, high=0.2, least=0.9900249722395764, most=0.9975015620660401
+    _bessel,
+    orders=[0],
+    low=0.1,
+    high=0.2,
+    least=0.9900249722395764,
+    most=0.9975015620660401,
 )
 _BESSEL_SUM = functools.partial(
     _bessel,
@@ -395,79 +468,98 @@ _BESSEL_SUM = functools.partial(
 _CUBIC = _polynomial((-1, 0, 1), (1, 0, 1), (1 / 3, 0, -2 / 3), (1 / 3, 1, 0))
 
 
+def _square_wave(x):
+    """Return the class of Figure 5: 1 where sin 2πx is at least 0, otherwise 0."""
+    return 1.0 * (np.sin(2 * np.pi * x) >= 0)
+
+
+def _bumps(x):
+    """Return three Gaussian bumps on [-4, 4]; x runs over [-1, 1]."""
+    bumps = ((-2, 0.5, 1), (0, 0.8, 1.5), (2, 0.3, 0.8))  # mean, standard deviation, height
+    return sum(a * np.exp(-((4 * x - mu) ** 2) / (2 * sd**2)) for mu, sd, a in bumps)
+
+
 def _few(name, target, loss, points=40, test_points=8, noise=0.0, gap=0.0):
-    """A task on few uniform random points, drawn anew by each trial, with normal noise of that standard deviation."""
+    """Return a task on few uniform random points, drawn anew by each trial.
+
+    `noise` is the standard deviation of a normal error of y.
+    """
 
     def sample(generator, points):
         x = generator.uniform(-1, 1, points)
-        return x[None], target(x) + (noise and noise * generator.standard_normal(points))
+        error = 0.0
+        if noise:
+            error = noise * generator.standard_normal(points)
+        return x[None], target(x) + error
 
     return Task(name, sample, loss, points, test_points, target=target, gap=gap)
 
 
-def _unit(values):
-    """The values scaled so that they run over [-1, 1]."""
-    return 2 * (values - values.min()) / (values.max() - values.min()) - 1
-
-
-def _shuffled(generator, x, y):
-    """x and y in random order."""
-    order = generator.permutation(len(y))
-    return x[:, order], y[order]
-
-
 def _large(name, sample, points, **options):
-    """A task on a large set, of which a fifth tests."""
+    """Return a task on a large set, one fifth of which are test points."""
     points = _whole("points", points, 10)
     return Task(name, sample, points=points, test_points=points - int(0.8 * points), **options)
 
 
 def _curve(name, f, points, noise, **options):
-    """A task on many evenly spaced x, with normal noise of that standard deviation, scaled afterwards; None draws no noise at all."""
+    """Return a task on many evenly spaced x, with normal noise, scaled to [-1, 1] afterwards.
+
+    `noise` is a standard deviation; with None no random numbers are drawn for it at all.
+    """
 
     def sample(generator, points):
         x = np.linspace(-1, 1, points)
-        return _shuffled(
-            generator,
-            x[None],
-            _unit(f(x) + (0 if noise is None else noise * generator.standard_normal(points))),
-        )
+        y = f(x)
+        if noise is not None:
+            y = y + noise * generator.standard_normal(points)
+        return _shuffled(generator, x[None], _unit(y))
 
     return _large(name, sample, points, **options)
 
 
-def _bumps(x):
-    """Three Gaussian bumps on [-4, 4]."""
-    return sum(
-        a * np.exp(-((4 * x - mu) ** 2) / (2 * sd**2))
-        for mu, sd, a in ((-2, 0.5, 1), (0, 0.8, 1.5), (2, 0.3, 0.8))
-    )
+def _unit(values):
+    """Return the values scaled linearly so that they run over [-1, 1]."""
+    return 2 * (values - values.min()) / (values.max() - values.min()) - 1
+
+
+def _shuffled(generator, x, y):
+    """Return x and y in a random order."""
+    order = generator.permutation(len(y))
+    return x[:, order], y[order]
+
+
+def _bessel_grid(points=32_768, noise=0.0, gap=0.0):
+    """Return the task of the controller's regression: the Bessel sum on a grid."""
+    noise = noise or None
+    return _curve("bessel-grid", _BESSEL_SUM, points, noise, target=_BESSEL_SUM, gap=gap)
+
+
+def _gaussian_mixture(points=32_768, noise=0.1):
+    """Return the task of three Gaussian bumps with noise."""
+    return _curve("gaussian-mixture", _bumps, points, noise)
 
 
 def _spirals(points=32_768, classes=5):
-    """As many arms as classes: radius even on [0, 5], angle even on [4k, 4(k+1)] rad with normal noise of sd 0.2."""
+    """Return the task of telling the arms of a spiral apart, one arm for each class.
+
+    Along arm k the radius is even on [0, 5] and the angle even on [4k, 4(k+1)] rad, with a normal
+    error of standard deviation 0.2.
+    """
     classes = _whole("classes", classes, 2)
+    points = _whole("points", points, 10 * classes) // classes * classes
 
     def sample(generator, points):
         each = points // classes
         radius = np.tile(np.linspace(0, 5, each), classes)
-        angle = np.concatenate(
-            [np.linspace(4 * k, 4 * (k + 1), each) for k in range(classes)]
-        ) + 0.2 * generator.standard_normal(each * classes)
+        angle = np.concatenate([np.linspace(4 * k, 4 * (k + 1), each) for k in range(classes)])
+        angle = angle + 0.2 * generator.standard_normal(each * classes)
         x = np.stack([_unit(radius * np.sin(angle)), _unit(radius * np.cos(angle))])
         return _shuffled(generator, x, np.repeat(np.arange(float(classes)), each))
 
-    return _large(
-        "spirals",
-        sample,
-        _whole("points", points, 10 * classes) // classes * classes,
-        loss="softmax",
-        inputs=2,
-        outputs=classes,
-    )
+    return _large("spirals", sample, points, loss="softmax", inputs=2, outputs=classes)
 
 
-# the paper's regressions on few random points; further down its classification on few, then its large sets
+# The paper's regressions on few random points. The polynomials are given by their conditions.
 _FEW_POINTS = {
     "bessel-j0": _BESSEL_J0,
     "bessel-sum": _BESSEL_SUM,
@@ -476,25 +568,16 @@ _FEW_POINTS = {
     "quadratic-1": _polynomial((-1, 0, 1), (1, 0, -1), (0, 0, -0.2)),
     "quadratic-2": _polynomial((-1, 0, 1), (1, 0, -0.5), (0.5, 1, 0)),
 }
+
 TASKS: dict[str, Callable[..., Task]] = {
     name: functools.partial(_few, name, target, "squared") for name, target in _FEW_POINTS.items()
-} | {
-    "square-wave": functools.partial(
-        _few,
-        "square-wave",
-        lambda x: 1.0 * (np.sin(2 * np.pi * x) >= 0),
-        "logistic",
-        points=50,
-        test_points=10,
-    ),
-    "bessel-grid": lambda points=32_768, noise=0.0, gap=0.0: _curve(
-        "bessel-grid", _BESSEL_SUM, points, noise or None, target=_BESSEL_SUM, gap=gap
-    ),
-    "gaussian-mixture": lambda points=32_768, noise=0.1: _curve(
-        "gaussian-mixture", _bumps, points, noise
-    ),
-    "spirals": _spirals,
 }
+TASKS["square-wave"] = functools.partial(
+    _few, "square-wave", _square_wave, "logistic", points=50, test_points=10
+)
+TASKS["bessel-grid"] = _bessel_grid
+TASKS["gaussian-mixture"] = _gaussian_mixture
+TASKS["spirals"] = _spirals
 
 
 def task(name: str | Task, **options) -> Task:
@@ -503,331 +586,298 @@ def task(name: str | Task, **options) -> Task:
     Parameters
     ----------
     name : str or Task or callable
-        One of `TASKS`, the targets of the paper; a Task is returned as it is; a function of x on [-1, 1] is learned from few points.
+        One of `TASKS`, the targets of the paper. A Task is returned as it is. A function of x on
+        [-1, 1] becomes the task of learning it from few points.
     **options
-        Where they are to differ from the paper's: `points` and, on few points, `test_points` (counts); `noise` (standard
-        deviation, regressions); `gap` (half the width of a stretch around x = 0 without training points, but for spirals and
-        gaussian-mixture); `classes` (count, spirals).
+        What is to differ from the paper: `points` and, for tasks on few points, `test_points`
+        (counts); `noise` (standard deviation, regressions); `gap` (half the width of a stretch
+        around x = 0 without training points, not for spirals and gaussian-mixture); `classes`
+        (count, spirals).
 
     Raises
     ------
     ValueError
-        The name or an option is unknown, or its value is not what it takes.
+        If the name or an option is unknown, or the value of an option is out of range.
     """
     _number("noise", options.get("noise", 0))
     if callable(name):
         return _few(getattr(name, "__name__", "target"), name, "squared", **options)
     if isinstance(name, Task):
         return replace(name, **options, options=name.options | options)
-    _require(
-        isinstance(name, str),
-        "task",
-        type(name).__name__,
-        "a name, a function of x, or a Task, as task_from_frame makes of a table",
-    )
+    takes = "a name, a function of x, or a Task, as task_from_frame makes of a table"
+    _require(isinstance(name, str), "task", type(name).__name__, takes)
     make = TASKS[_choice("task", name, TASKS)]
+    known = inspect.signature(make).parameters
     for option in options:
-        _choice(f"option of task {name}", option, inspect.signature(make).parameters)
+        _choice(f"option of task {name}", option, known)
     return replace(make(**options), options=options)
-
-
-def _finite(table):
-    """The columns of a table in float64, (columns, rows), if every cell is a finite number."""
-    numbers = [
-        pd.to_numeric(column.astype(str) if column.dtype.kind in "mMc" else column, errors="coerce")
-        for _, column in table.items()
-    ]
-    numbers = np.array([column.to_numpy(float, na_value=math.nan) for column in numbers])
-    columns, rows = np.nonzero(~np.isfinite(numbers))
-    if len(columns):
-        first, named = (
-            table.columns[columns[0]],
-            ", ".join(repr(table.columns[k]) for k in np.unique(columns)),
-        )
-        raise ValueError(
-            f"frame: column {first!r}, row {rows[0]} is {table[first].tolist()[rows[0]]!r}; it takes finite numbers (bad cells: "
-            f"{len(rows)}, in {named}); pandas' get_dummies makes numbers of text, dropna leaves out rows with gaps"
-        )
-    return numbers
 
 
 # ------------------------------------------------------------------------------------------- growth
 
+# What may differ between networks that train side by side.
+VARIED = ("start", "target", "coupling", "frozen")
+
+# Marks a field that only control experiments change. `Growth.values` names it only where it differs
+# from its default, so that a new field changes neither the names of stored results nor their cells.
+_CONTROL = {"metadata": {"control": True}}
+
 
 def staircase(n: torch.Tensor) -> torch.Tensor:
-    """Return the gate θ(n): 0 below 0, sin²(πn/2) on the step from 0 to 1, 1 above (any shape, n in neurons)."""
+    """Return the gate θ(n) at n neurons (any shape): sin²(πn/2) from 0 to 1, 0 below, 1 above."""
     return torch.sin(math.pi / 2 * n.clamp(0, 1)) ** 2
 
 
 def staircase_slope(n: torch.Tensor) -> torch.Tensor:
-    """Return dθ/dn at n neurons (1/neuron, any shape), which is exactly 0 wherever the gate is shut or fully open."""
-    return torch.where(
-        (n <= 0) | (n >= 1), torch.zeros_like(n), math.pi / 2 * torch.sin(math.pi * n)
-    )
-
-
-_CONTROL = {
-    "metadata": {"control": True}
-}  # of a field that only controls change; it is mentioned only where it differs
+    """Return dθ/dn at n neurons (1/neuron, any shape); exactly 0 where the gate is shut or open."""
+    rise = math.pi / 2 * torch.sin(math.pi * n)
+    return torch.where((n <= 0) | (n >= 1), torch.zeros_like(n), rise)
 
 
 @dataclass(frozen=True, repr=False)
-class Growth:
-    """What a network's size is: where it starts and goes, what it opens, and who moves it.
+class Growth(ABC):
+    """The size of a network: where it starts, where it goes, what it opens and what moves it.
 
-    The three arms differ in one value: growing starts small, grown starts at the target and stays
-    trainable (the paper's comparison), static starts there frozen. The first four fields take one value, or one
-    for each trial; the others are for controls, which change one of them. `start` and `target` have the unit of the
-    size, `coupling`, λ, has none. ValueError where a field is not what it takes.
+    Three arms differ in one value each. A growing network starts small. A grown one starts at the
+    target and stays trainable (the paper's comparison). A static one starts at the target, frozen.
+
+    This class is abstract. A subclass adds the fields `mask` and `learns_from`, says which masks
+    there are and the largest start and target, and defines `gate` and `slope`.
+
+    Parameters
+    ----------
+    start, target : float or array
+        Where the size starts and where the size loss pulls it, in the unit of the size; one value,
+        or one for each trial.
+    coupling : float or array
+        Weight λ of the size loss, dimensionless; one value, or one for each trial.
+    frozen : bool or array
+        Whether the size stays where it starts; one value, or one for each trial.
+    speed : float
+        Factor on the learning rate of the size. For controls, as are the next three.
+    feeds : float
+        Factor on the size where it is an input of the neurons; with 0 it is not an input.
+    forgets : bool
+        Whether Adam's moments are reset when the size comes within 1 % of its target.
+    opens : {"neurons", "rate", "nothing"}
+        What the gates act on: the neurons, the learning rate of all other weights, or nothing.
+
+    Raises
+    ------
+    ValueError
+        If a field is out of range.
     """
+
+    masks: ClassVar[tuple[str, ...]]  # the choices for the field `mask`
+    most: ClassVar[float]  # largest start and target
+    fan_in_power = 0.0  # first weights are uniform on ±fan_in**fan_in_power
+    start_noise = 0.0  # standard deviation of a normal draw that is added to a start of 0
 
     start: float = 0.0
     target: float = 1.0
     coupling: float = 0.0
-    frozen: bool = False  # True: the size stays where it starts
-    speed: float = field(
-        default=1.0, **_CONTROL
-    )  # how many times the learning rate the size moves with
-    feeds: float = field(
-        default=1.0, **_CONTROL
-    )  # how many times the size is the neurons' input; 0: it is none
-    forgets: bool = field(
-        default=False, **_CONTROL
-    )  # True: Adam forgets its moments when the size comes within 1 % of the target
-    opens: str = field(
-        default="neurons", **_CONTROL
-    )  # what the gate multiplies: the neurons, the learning "rate" of all else, or "nothing"
+    frozen: bool = False
+    speed: float = field(default=1.0, **_CONTROL)
+    feeds: float = field(default=1.0, **_CONTROL)
+    forgets: bool = field(default=False, **_CONTROL)
+    opens: str = field(default="neurons", **_CONTROL)
 
     def __post_init__(self):
         for name in ("start", "target", "coupling", "speed", "feeds", "start_noise"):
-            fine = _number(
-                name, getattr(self, name), many=name in VARIED
-            ).max() <= self.most or name not in ("start", "target")
-            _require(
-                fine,
-                name,
-                getattr(self, name),
-                f"at most {self.most:g}, where every neuron takes part",
-            )
-        for name, choices in (
-            ("mask", self.masks),
-            ("learns_from", ("size", "loss")),
-            ("opens", ("neurons", "rate", "nothing")),
-        ):
-            _choice(name, getattr(self, name), choices)
-        _require(
-            np.asarray(self.frozen).dtype == bool,
-            "frozen",
-            self.frozen,
-            "True or False, or one for each trial",
-        )
+            number = _number(name, getattr(self, name), many=name in VARIED)
+            if name in ("start", "target"):
+                takes = f"at most {self.most:g}, where every neuron takes part"
+                _require(number.max() <= self.most, name, getattr(self, name), takes)
+        _choice("mask", self.mask, self.masks)
+        _choice("learns_from", self.learns_from, ("size", "loss"))
+        _choice("opens", self.opens, ("neurons", "rate", "nothing"))
+        are_bools = np.asarray(self.frozen).dtype == bool
+        _require(are_bools, "frozen", self.frozen, "True or False, or one for each trial")
         _require(isinstance(self.forgets, bool), "forgets", self.forgets, "True or False")
 
+    @abstractmethod
+    def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
+        """Return the gate of every neuron, (width, T), 0 ... 1, for sizes (T,)."""
+
+    @abstractmethod
+    def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
+        """Return the derivative of every gate with respect to the size (T,), (width, T)."""
+
     def values(self) -> dict:
-        """Return its fields by name, those for controls only where they differ from their defaults."""
-        return {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if not f.metadata or np.any(getattr(self, f.name) != f.default)
-        }
+        """Return the fields by name; those for controls only if they differ from their defaults."""
+        named = {}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not each.metadata or np.any(value != each.default):
+                named[each.name] = value
+        return named
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.values().items())})"
+        named = ", ".join(f"{name}={value!r}" for name, value in self.values().items())
+        return f"{type(self).__name__}({named})"
 
     def arm(self) -> np.ndarray | str:
-        """Return "growing", "grown" or "static", which follows from the values; (T,) of them where these are one for each trial."""
-        arm = np.where(
-            self.frozen,
-            "static",
-            np.where(np.asarray(self.start) == np.asarray(self.target), "grown", "growing"),
-        )
+        """Return "growing", "grown" or "static", as the values say; (T,) names for T values."""
+        at_target = np.asarray(self.start) == np.asarray(self.target)
+        arm = np.where(self.frozen, "static", np.where(at_target, "grown", "growing"))
         return str(arm) if arm.ndim == 0 else arm
 
     def acts(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return what multiplies the neurons, (width, T), at sizes (T,): their gates, or 1 where those open something else."""
-        return (
-            self.gate(size, width)
-            if self.opens == "neurons"
-            else torch.ones_like(size).expand(width, -1)
-        )
+        """Return what multiplies the neurons, (width, T), at sizes (T,).
+
+        These are the gates, or 1 where the gates act on something else.
+        """
+        if self.opens == "neurons":
+            return self.gate(size, width)
+        return torch.ones_like(size).expand(width, -1)
 
     def needed(self, width: int) -> int:
-        """Return how many neurons of the width take part while no size passes this number: of a staircase one more than start and target."""
+        """Return how many neurons of the width take part as long as no size exceeds this number.
+
+        For a staircase this is one more than the larger of start and target.
+        """
+        if self.mask != "staircase" or self.opens != "neurons":
+            return width
         most = math.ceil(max(self.start.max().item(), self.target.max().item())) + 1
-        return min(width, most) if self.mask == "staircase" and self.opens == "neurons" else width
+        return min(width, most)
 
 
 @dataclass(frozen=True, repr=False)
 class AuxiliaryWeight(Growth):
-    """Growth by one more weight N, in neurons, which is the network's size and an input to every hidden neuron.
+    """Growth by one additional weight N, the size in neurons, which is an input to every neuron.
 
-    The whole loss moves it. Source: the paper's method 1, with δ = 1.
+    N is moved by the gradient of the whole loss. Source: the paper's method 1, with δ = 1.
+
+    The other fields are those of `Growth`, and two more for controls. With `mask` "staircase" the
+    neurons open one by one from the first, with "reversed" from the last, with "shared" all at
+    once. With `learns_from` "size" the size loss alone moves N, so that it does not depend on the
+    task.
     """
 
-    start: float = 0.0  # N0, neurons; paper: 0 growing, 5 grown
+    masks = ("staircase", "shared", "reversed")
+    most = math.inf
+
+    start: float = 0.0  # N0, neurons; paper: 0 for growing, 5 for grown
     target: float = 5.0  # N_inf, neurons; paper: 5
-    coupling: float = (
-        0.1  # λ of the size loss λ (N - N_inf)², dimensionless; paper: 0.1, Figure 5: 0.01
-    )
+    coupling: float = 0.1  # λ of the size loss λ (N - N_inf)²; paper: 0.1, in Figure 5: 0.01
 
-    mask: str = field(
-        default="staircase", **_CONTROL
-    )  # "staircase", from the first neuron; "reversed", from the last; "shared", all at once
-    learns_from: str = field(
-        default="loss", **_CONTROL
-    )  # what moves N: the whole loss, or the "size" loss alone, a ramp that the task cannot see
-
-    masks, most, start_noise, fan_in_power = (
-        ("staircase", "shared", "reversed"),
-        math.inf,
-        0.0,
-        0.0,
-    )  # for the last see `initial_weights`
+    mask: str = field(default="staircase", **_CONTROL)
+    learns_from: str = field(default="loss", **_CONTROL)
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return N - m + 1 for the neurons m = 1 ... width, (width, T), at sizes N (T,): the argument of their gates (neurons)."""
-        before = torch.arange(width, device=size.device)[:, None]  # neurons
-        return {
-            "staircase": size - before,
-            "reversed": size - before.flip(0),
-            "shared": (size / width).expand(width, -1),
-        }[self.mask]
+        """Return the argument of the gates, N - m + 1 for the neurons m = 1 ... width, in neurons.
+
+        For sizes N (T,) the result is (width, T).
+        """
+        if self.mask == "shared":
+            return (size / width).expand(width, -1)
+        before = torch.arange(width, device=size.device)[:, None]  # neurons that open earlier
+        if self.mask == "reversed":
+            before = before.flip(0)
+        return size - before
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return every neuron's gate, (width, T), 0 ... 1, for sizes (T,) in neurons."""
+        """Return the gate of every neuron, (width, T), 0 ... 1, for sizes (T,) in neurons."""
         return staircase(self.steps(size, width))
 
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return the derivative of every gate by the size (T,), (width, T), 1/neuron."""
-        return staircase_slope(self.steps(size, width)) / (width if self.mask == "shared" else 1)
+        slope = staircase_slope(self.steps(size, width))
+        return slope / (width if self.mask == "shared" else 1)
 
 
 @dataclass(frozen=True, repr=False)
 class ControllerMask(Growth):
-    """Growth by a controller's value s, which is an input and makes the mask that multiplies the neurons; p = sin²(πs/2).
+    """Growth by the control value s, which is an input and makes the mask on the neurons.
 
-    The defaults are as in the paper's released program; as its text describes it: mask="neuron", learns_from="loss".
-    Source: the paper's method 2.
+    The mask is made from p = sin²(πs/2). The defaults are those of the paper's released program;
+    mask="neuron" and learns_from="loss" give the version that its text describes. Source: the
+    paper's method 2.
     """
 
-    start: float = 0.0  # s at first; paper: 0 growing, 1 static
-    target: float = 1.0  # dimensionless; the whole width
-    coupling: float = 0.32  # λ of the size loss λ (s - 1)², dimensionless; paper: 0.32
-    mask: str = (
-        "shared"  # "shared": p multiplies every neuron; "neuron": the first pH neurons take part
-    )
-    learns_from: str = "size"  # what moves s: the size loss alone, or the whole loss
-    start_noise: float = 1e-5  # standard deviation of a normal draw that is added to a start of 0
+    masks = ("shared", "neuron")
+    most = 1.0
+    fan_in_power = -0.5
 
-    masks, most, fan_in_power = ("shared", "neuron"), 1.0, -0.5
+    start: float = 0.0  # first value of s; paper: 0 for growing, 1 for static
+    target: float = 1.0  # dimensionless; 1 opens the whole width
+    coupling: float = 0.32  # λ of the size loss λ (s - 1)²; paper: 0.32
+    mask: str = "shared"  # "shared": p multiplies every neuron; "neuron": the first pH take part
+    learns_from: str = "size"  # s is moved by the "size" loss alone, or by the whole "loss"
+    start_noise: float = 1e-5  # standard deviation of a normal draw added to a start of 0
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return every neuron's gate, (width, T), 0 ... 1, for sizes s (T,), dimensionless."""
+        """Return every neuron's gate, (width, T), 0 ... 1, for sizes s (T,), the control values."""
         p = torch.sin(math.pi / 2 * size) ** 2
-        return (
-            p.expand(width, -1)
-            if self.mask == "shared"
-            else (width * p - torch.arange(width, device=size.device)[:, None]).clamp(0, 1)
-        )
+        if self.mask == "shared":
+            return p.expand(width, -1)
+        return (width * p - torch.arange(width, device=size.device)[:, None]).clamp(0, 1)
 
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return the derivative of every gate by the size s (T,), (width, T), exactly 0 where a neuron's own gate is shut or fully open."""
-        rise, gate = (
-            (math.pi / 2 * torch.sin(math.pi * size)).expand(width, -1),
-            self.gate(size, width),
-        )
-        return (
-            rise
-            if self.mask == "shared"
-            else torch.where((gate <= 0) | (gate >= 1), torch.zeros_like(gate), width * rise)
-        )
+        """Return the derivative of every gate by the size s (T,), (width, T).
+
+        It is exactly 0 where the gate of a single neuron is shut or fully open.
+        """
+        rise = (math.pi / 2 * torch.sin(math.pi * size)).expand(width, -1)
+        if self.mask == "shared":
+            return rise
+        gate = self.gate(size, width)
+        return torch.where((gate <= 0) | (gate >= 1), torch.zeros_like(gate), width * rise)
 
 
-VARIED = (
-    "start",
-    "target",
-    "coupling",
-    "frozen",
-)  # what may differ between networks that train side by side
 METHODS = {method.__name__: method for method in (AuxiliaryWeight, ControllerMask)}
 
 
 def arms(method: type[Growth] = AuxiliaryWeight, **choices) -> dict[str, Growth]:
-    """Return the three arms of a method by name, each with all of `choices`; an arm differs from its neighbour in one argument.
+    """Return the three arms of a method by name; neighbouring arms differ in one argument.
 
-    ValueError where the method is none, or a choice is not what it takes.
+    All have the fields in `choices`. Raises ValueError if the method is unknown or a choice is out
+    of range.
     """
-    growing = (method if inspect.isclass(method) else METHODS[_choice("method", method, METHODS)])(
-        **choices
-    )
+    if not inspect.isclass(method):
+        method = METHODS[_choice("method", method, METHODS)]
+    growing = method(**choices)
     grown = replace(growing, start=growing.target)
-    return {"growing": growing, "grown": grown, "static": replace(grown, frozen=True)}
+    static = replace(grown, frozen=True)
+    return {"growing": growing, "grown": grown, "static": static}
 
 
 def together(
     growths: Iterable[Growth] | Mapping[str, Growth], trials: int
 ) -> tuple[Growth, list[int]]:
-    """Return one growth with a value for each network, and the networks' trial numbers, as `fit` takes them.
+    """Return one growth that holds several, and the trial numbers, for `fit` to train them at once.
 
-    So several `growths`, such as the `arms`, of `trials` networks each train in one ensemble: the same to the bit as one after the other, and
-    faster. ValueError where there is none, or the growths differ in more than start, target, coupling and frozen.
+    Each of the `growths`, such as the `arms`, gets its own `trials` networks. Training them in one
+    ensemble gives the same bits as one after the other, and is faster. Raises ValueError if there
+    is no growth, or if they differ in more than start, target, coupling and frozen.
     """
-    growths = [
-        *(
-            growths.values()
-            if isinstance(growths, Mapping)
-            else growths
-            if isinstance(growths, Iterable)
-            else [growths]
-        )
-    ]
-    _require(
-        growths and all(isinstance(each, Growth) for each in growths),
-        "growths",
-        growths,
-        "one or more of them, such as arms() makes",
-    )
-    (shared, networks), *others = _networks(
-        [{"growth": growth, "trials": trials} for growth in growths]
-    )
-    _require(
-        not others,
-        "growths",
-        [shared["growth"], *(each["growth"] for each, _ in others)],
-        "those that differ in values only",
-    )
-    return replace(
-        shared["growth"], **{name: networks[name].to_numpy() for name in VARIED}
-    ), networks["trials"].tolist()
+    if isinstance(growths, Mapping):
+        growths = growths.values()
+    elif not isinstance(growths, Iterable):
+        growths = [growths]
+    growths = list(growths)
+    all_grow = len(growths) > 0 and all(isinstance(growth, Growth) for growth in growths)
+    _require(all_grow, "growths", growths, "one or more of them, such as arms() makes")
 
+    kinds = []  # what the growths are apart from the values that may vary
+    for growth in growths:
+        defaults = {each.name: each.default for each in fields(growth) if each.name in VARIED}
+        kind = replace(growth, **defaults)
+        if kind not in kinds:
+            kinds.append(kind)
+    _require(len(kinds) == 1, "growths", kinds, "those that differ in values only")
 
-def _described(settings):
-    """The settings of a piece of work as plain JSON values."""
-    return _plain(
-        settings
-        | {"growth": {"method": type(settings["growth"]).__name__, **settings["growth"].values()}}
-    )
-
-
-def _networks(settings):
-    """The networks of settings that can train side by side: what they share, and a frame with a row a network of what may vary."""
-    groups = {}
-    for s in settings:
-        values = {name: getattr(s["growth"], name) for name in VARIED} | {
-            name: s[name] for name in ("lr", "data_seed") if s.get(name) is not None
-        }
-        shared = {name: value for name, value in s.items() if name not in ("trials", *values)}
-        shared["growth"] = replace(
-            s["growth"], **{f.name: f.default for f in fields(s["growth"]) if f.name in VARIED}
-        )
-        rows = np.broadcast_arrays(
-            *(np.reshape(value, (-1, 1)) for value in values.values()), _trials(s.get("trials", 64))
-        )  # (values, trials) each
-        key = json.dumps([_described(shared), list(values)], sort_keys=True)
-        groups.setdefault(key, (shared, []))[1].append(
-            pd.DataFrame(dict(zip([*values, "trials"], map(np.ravel, rows), strict=True)))
-        )
-    return [(shared, pd.concat(rows, ignore_index=True)) for shared, rows in groups.values()]
+    values = {name: [] for name in VARIED}
+    numbers = []
+    for growth in growths:
+        # A growth that holds several values is crossed with the trials.
+        columns = [np.reshape(getattr(growth, name), (-1, 1)) for name in VARIED]
+        *columns, trial = np.broadcast_arrays(*columns, _trials(trials))
+        numbers += trial.ravel().tolist()
+        for name, column in zip(VARIED, columns, strict=True):
+            values[name].append(column.ravel())
+    joined = {name: np.concatenate(parts) for name, parts in values.items()}
+    return replace(kinds[0], **joined), numbers
 
 
 # ------------------------------------------------------------------------------------------ network
@@ -836,41 +886,43 @@ def _networks(settings):
 def layer_shapes(
     width: int | Sequence[int], inputs: int = 1, outputs: int = 1
 ) -> list[tuple[int, int]]:
-    """Return (1 + inputs, neurons) of every layer; the bias comes first, then the size (first layer only), then the inputs.
+    """Return the shape of every layer, (1 + inputs, neurons).
+
+    The first row of a layer holds the biases. In the first layer the weights from the size follow,
+    then those from the inputs.
 
     Parameters
     ----------
     width : int or sequence of int
-        Neurons of the hidden layer, or of each.
+        Neurons in the hidden layer, or in each hidden layer.
     inputs, outputs : int
-        Numbers that enter and leave the network.
+        Number of inputs and of outputs of the network.
 
     Raises
     ------
     ValueError
-        One of them is no count.
+        If one of them is not a whole number of at least 1.
     """
-    widths = [*_wholes("width", width), _whole("outputs", outputs)]
-    return [
-        (1 + fan_in, neurons)
-        for fan_in, neurons in zip(
-            [1 + _whole("inputs", inputs), *widths[:-1]], widths, strict=True
-        )
-    ]
+    widths = _wholes("width", width)
+    neurons = [*widths, _whole("outputs", outputs)]
+    fan_ins = [1 + _whole("inputs", inputs), *widths]  # the size is an input, too
+    return [(1 + fan_in, count) for fan_in, count in zip(fan_ins, neurons, strict=True)]
 
 
 def unpack(
     theta: torch.Tensor, shapes: Sequence[tuple[int, int]]
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Return the size (T,) and the layers (1 + inputs, neurons, T) that the rows of theta (rows, T) hold; `layer_shapes` gives the shapes."""
-    blocks = theta[1:].split([fan * neurons for fan, neurons in shapes])
-    return theta[0], [
-        block.reshape(*shape, -1) for block, shape in zip(blocks, shapes, strict=True)
-    ]
+    """Return the size (T,) and the layers (1 + inputs, neurons, T) held in theta (rows, T).
+
+    The `shapes` of the layers are those that `layer_shapes` gives.
+    """
+    blocks = theta[1:].split([fan_in * neurons for fan_in, neurons in shapes])
+    layers = [block.reshape(*shape, -1) for block, shape in zip(blocks, shapes, strict=True)]
+    return theta[0], layers
 
 
 def pack(size: torch.Tensor, layers: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Return theta (rows, T), in which the size (T,) comes first and then the layers: the inverse of `unpack`."""
+    """Return theta (rows, T), the size (T,) first and then the layers: the inverse of `unpack`."""
     return torch.cat([size[None], *(layer.reshape(-1, size.shape[-1]) for layer in layers)])
 
 
@@ -882,52 +934,47 @@ def initial_weights(
     inputs: int = 1,
     outputs: int = 1,
 ) -> torch.Tensor:
-    """Return theta (rows, T) in float64: the size where it starts, everything else uniform within ±fan_in**growth.fan_in_power.
+    """Return the first theta (rows, T) in float64.
 
-    A trial's output biases are drawn first and then each neuron with its weights b, u, w, v, so that a narrower
-    network is the first part of a wider one and the arms of a trial begin alike. Of several hidden layers each is
-    drawn after the other.
+    The size is where it starts. All other weights are uniform on ±fan_in**growth.fan_in_power.
+
+    With one hidden layer, the output biases of a trial are drawn first, and then the weights b, u,
+    w, v of one neuron after the other. So a narrower network is the first part of a wider one, and
+    the arms of a trial begin alike. Several hidden layers are drawn one after the other.
 
     Parameters
     ----------
     seed : int
-        Picks, with a trial's number, its random numbers.
+        Determines, together with the number of a trial, its random numbers.
     trials : sequence of int
-        Which trials, T of them.
+        The numbers of the T trials.
     width : int or sequence of int
-        Neurons of the hidden layer, or of each.
+        Neurons in the hidden layer, or in each hidden layer.
     growth : AuxiliaryWeight or ControllerMask
         Says where the size starts.
     inputs, outputs : int
-        Numbers that enter and leave the network.
+        Number of inputs and of outputs of the network.
     """
     shapes = layer_shapes(width, inputs, outputs)
-    drawn = torch.tensor(
-        np.stack(
-            [
-                random_stream(seed, k, "weights").uniform(-1, 1, sum(f * n for f, n in shapes))
-                for k in trials
-            ],
-            axis=-1,
-        )
-    )
+    count = sum(fan_in * neurons for fan_in, neurons in shapes)
+    drawn = [random_stream(seed, k, "weights").uniform(-1, 1, count) for k in trials]
+    drawn = torch.tensor(np.stack(drawn, axis=-1))  # (count, T)
+
     if len(shapes) == 2:
-        neurons = drawn[outputs:].reshape(shapes[0][1], -1, len(trials))  # b, u, w, v
-        layers = [
-            neurons[:, : 2 + inputs].transpose(0, 1),
-            torch.cat([drawn[None, :outputs], neurons[:, 2 + inputs :]]),
-        ]
+        neurons = drawn[outputs:].reshape(shapes[0][1], -1, len(trials))  # (H, 2 + I + O, T)
+        into, out = neurons[:, : 2 + inputs], neurons[:, 2 + inputs :]
+        layers = [into.transpose(0, 1), torch.cat([drawn[None, :outputs], out])]
     else:
-        _, layers = unpack(torch.cat([drawn[:1], drawn]), shapes)
+        no_size = drawn[:1]  # only holds its place in theta
+        _, layers = unpack(torch.cat([no_size, drawn]), shapes)
+    layers = [layer * (len(layer) - 1) ** growth.fan_in_power for layer in layers]
+
+    noise = []
+    for k in trials:
+        noise.append(growth.start_noise * random_stream(seed, k, "start").standard_normal())
+    noise = torch.tensor(noise, dtype=torch.float64)
     start = torch.as_tensor(growth.start, dtype=torch.float64, device="cpu")
-    noise = torch.tensor(
-        [growth.start_noise * random_stream(seed, k, "start").standard_normal() for k in trials],
-        dtype=torch.float64,
-    )
-    return pack(
-        start + (start == 0) * noise,
-        [layer * (len(layer) - 1) ** growth.fan_in_power for layer in layers],
-    )
+    return pack(start + (start == 0) * noise, layers)
 
 
 def outputs(
@@ -938,10 +985,10 @@ def outputs(
     count: int = 1,
     gates: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return ŷ (count, points, T) of T networks, the definition that all else is tested against.
+    """Return ŷ (count, points, T) of T networks: the definition that all else is tested against.
 
-    ŷ(x) = c + Σ_m v_m gate_m(N) tanh(b_m + u_m N + w_m x), for m = 1 ... width. Every hidden layer has its own
-    gates; the size is an input to the first.
+    ŷ(x) = c + Σ_m v_m gate_m(N) tanh(b_m + u_m N + w_m x), for m = 1 ... width. Every hidden layer
+    has gates of its own; the size is an input of the first one.
 
     Parameters
     ----------
@@ -952,51 +999,53 @@ def outputs(
     growth : AuxiliaryWeight or ControllerMask
         Gives the gates.
     width : int or sequence of int
-        Neurons of the hidden layer, or of each.
+        Neurons in the hidden layer, or in each hidden layer.
     count : int
-        Numbers that leave the network.
+        Number of outputs.
     gates : Tensor, optional
-        Of all hidden neurons, (neurons, T); by default those that belong to the size.
+        The gates of all hidden neurons, (neurons, T); by default those that belong to the size.
     """
     size, layers = unpack(theta, layer_shapes(width, len(x), count))
-    widths = [layer.shape[1] for layer in layers[:-1]]
-    gates = (
-        torch.cat([growth.acts(size, neurons) for neurons in widths]) if gates is None else gates
-    )
-    signal = torch.cat([growth.feeds * size.expand(1, *x.shape[1:]), x])
-    for layer, gate in zip(layers, gates.split(widths), strict=False):
-        signal = gate[:, None] * torch.tanh(
-            layer[0, :, None] + torch.einsum("iht,ipt->hpt", layer[1:], signal)
-        )
-    return layers[-1][0, :, None] + torch.einsum("hot,hpt->opt", layers[-1][1:], signal)
+    *hidden_layers, output_layer = layers
+    widths = [layer.shape[1] for layer in hidden_layers]
+    if gates is None:
+        gates = torch.cat([growth.acts(size, neurons) for neurons in widths])
+
+    signal = torch.cat([growth.feeds * size.expand(1, *x.shape[1:]), x])  # (1 + I, P, T)
+    for layer, gate in zip(hidden_layers, gates.split(widths), strict=True):
+        z = layer[0, :, None] + torch.einsum("iht,ipt->hpt", layer[1:], signal)
+        signal = gate[:, None] * torch.tanh(z)  # (H, P, T)
+    return output_layer[0, :, None] + torch.einsum("hot,hpt->opt", output_layer[1:], signal)
 
 
 def task_loss(y_hat: torch.Tensor, y: torch.Tensor, loss: str) -> torch.Tensor:
-    """Return the mean over the points of the squared error, or of the cross-entropy (nats), (T,).
+    """Return the mean over the points of the squared error or the cross-entropy (nats), (T,).
 
     Parameters
     ----------
     y_hat : Tensor
-        What the networks give, (outputs, points, T).
+        The outputs of the networks, (outputs, points, T).
     y : Tensor
-        What they should, (points, T); for a classification the class.
+        The numbers or classes to predict, (points, T).
     loss : {"squared", "logistic", "softmax"}
-        Which of them; see `Task`.
+        Which loss; see `Task`.
 
     Raises
     ------
     ValueError
-        The loss is unknown.
+        If the loss is unknown.
     """
-    if _choice("loss", loss, LOSSES) == "squared":
+    _choice("loss", loss, LOSSES)
+    if loss == "squared":
         return ((y_hat[0] - y) ** 2).mean(-2)
     if loss == "logistic":
         return (torch.nn.functional.softplus(y_hat[0]) - y * y_hat[0]).mean(-2)
-    return (torch.logsumexp(y_hat, 0) - y_hat.gather(0, y[None].long())[0]).mean(-2)
+    of_true_class = y_hat.gather(0, y[None].long())[0]
+    return (torch.logsumexp(y_hat, 0) - of_true_class).mean(-2)
 
 
 def size_loss(size: torch.Tensor, target: torch.Tensor, coupling: torch.Tensor) -> torch.Tensor:
-    """Return λ (N - N_inf)², (T,), dimensionless; of the controller's value λ (s - 1)².
+    """Return λ (N - N_inf)², or λ (s - 1)² for a control value, (T,), dimensionless.
 
     Parameters
     ----------
@@ -1008,14 +1057,271 @@ def size_loss(size: torch.Tensor, target: torch.Tensor, coupling: torch.Tensor) 
     return coupling * (size - target) ** 2
 
 
+# ---------------------------------------------------------------------------------------------- run
+
+
+@dataclass(repr=False)
+class Run:
+    """Trained networks and their record, as `fit` returns them.
+
+    Attributes
+    ----------
+    task, growth
+        What was learned, and how the networks grew.
+    settings : dict
+        The other arguments of `fit`.
+    finals : DataFrame
+        One row for each trial and final epoch: settings, losses, size (neurons), accuracy,
+        operations, seconds.
+    history : DataFrame
+        One row for each trial and logged epoch, with the same column names.
+    weights : ndarray
+        The trained theta, (rows, T); see `unpack`.
+    snapshots : dict of int to ndarray
+        theta at every logged epoch, if `fit` was called with keep_weights=True.
+    """
+
+    task: Task
+    growth: Growth
+    settings: dict
+    finals: pd.DataFrame
+    history: pd.DataFrame
+    weights: np.ndarray
+    snapshots: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def __repr__(self):
+        count = self.weights.shape[1]
+        kinds = " and ".join(self.networks["arm"].unique())
+        epochs = self.settings["epochs"]
+        what = f"Run of {self.task.name}: {count} {kinds} networks, {epochs} epochs"
+        return f"{what}; see .finals and .history"
+
+    @property
+    def networks(self) -> pd.DataFrame:
+        """One row of settings for each network, in the order of `weights` and `predict`."""
+        names = [
+            "task",
+            "method",
+            "mask",
+            "learns_from",
+            "arm",
+            "control",
+            "noise",
+            "classes",
+            "dtype",
+            "trial",
+        ]
+        return self.finals[names].tail(self.weights.shape[1])
+
+    def theta(self, epoch: int | None = None) -> torch.Tensor:
+        """Return theta (rows, T) at the end of the training, or at a logged epoch.
+
+        Raises ValueError if the weights at that epoch were not kept.
+        """
+        if epoch is None:
+            return torch.tensor(self.weights)
+        known = ", ".join(map(str, self.snapshots))
+        known = known or "none, since it was not fitted with keep_weights=True"
+        takes = f"an epoch whose weights were kept: {known}"
+        _require(epoch in self.snapshots, "epoch", epoch, takes)
+        return torch.tensor(self.snapshots[epoch])
+
+    def predict(self, x, epoch: int | None = None) -> np.ndarray:
+        """Return the predictions (trials, points, outputs) at x (points, inputs), of every trial.
+
+        x is dimensionless; for a table it is a frame or an array of its columns in their own units.
+        With one input x may have the shape (points,). The predictions are ŷ for a regression, and
+        for a classification the probability of class 1, or of every class if there are more than
+        two. `epoch` is as in `theta`. Raises ValueError if x does not fit the task or is not
+        finite.
+        """
+        theta = self.theta(epoch)
+        mean, sd = self._units()
+        points = torch.tensor(self._checked_points(x).T)[:, :, None]  # (I, P, 1)
+        points = ((points - mean[:-1, None]) / sd[:-1, None]).to(theta.dtype)
+        points = points.expand(-1, -1, theta.shape[1])
+
+        y_hat = outputs(theta, points, self.growth, self.settings["width"], self.task.outputs)
+        if self.task.loss == "logistic":
+            y_hat = torch.sigmoid(y_hat)
+        elif self.task.loss == "softmax":
+            y_hat = torch.softmax(y_hat, 0)
+        return (y_hat * sd[-1] + mean[-1]).to(theta.dtype).permute(2, 1, 0).numpy()
+
+    def _checked_points(self, x):
+        """Return the points at which to predict, in float64, (points, inputs)."""
+        inputs = self.task.inputs
+        if isinstance(x, pd.DataFrame) and self.task.columns:
+            _frame("x", x, *self.task.columns)
+            x = _finite(x[list(self.task.columns)]).T
+        points = _floats(x)
+        if inputs == 1 and points.ndim < 2:
+            points = np.atleast_1d(points)[:, None]
+        points = np.atleast_2d(points)
+        fits = points.shape[1:] == (inputs,) and points.size and np.isfinite(points).all()
+        takes = f"finite numbers, (points, {inputs})"
+        if inputs == 1:
+            takes += " or (points,)"
+        _require(fits, "x", x, takes)
+        return points
+
+    def dense(self, network: int = 0) -> torch.nn.Sequential:
+        """Return one network as plain torch layers of its active neurons, independent of growlib.
+
+        The layers map x (points, inputs) to ŷ (points, outputs). x is what `predict` takes; for a
+        table these are its `task.columns` in their order. ŷ is that of `predict` up to rounding,
+        for a classification before the logistic or softmax function. The gates are absorbed into
+        the weights. The size and the units of a table are absorbed into weights and biases, which
+        are float64 for a table.
+
+        Parameters
+        ----------
+        network : int
+            The place of the network in `weights`; this is the trial if the run has one arm and
+            trials 0 ... n-1.
+
+        Raises
+        ------
+        ValueError
+            If there is no network at this place.
+        """
+        count = self.weights.shape[1]
+        _require(_whole("network", network, 0) < count, "network", network, f"less than {count}")
+        theta = self.theta()[:, [network]]
+        dtype = torch.float64 if self.task.standardised else theta.dtype
+        shapes = layer_shapes(self.settings["width"], self.task.inputs, self.task.outputs)
+        size, layers = unpack(theta.double(), shapes)
+        biases = [layer[0, :, 0] for layer in layers]
+        weights = [layer[1:, :, 0] for layer in layers]
+
+        # The first layer takes x in its own units and no size; the last gives ŷ in its own units.
+        mean, sd = self._units()[..., network]
+        u, w = weights[0][0], weights[0][1:]
+        weights[0] = w / sd[:-1, None]
+        biases[0] = biases[0] + self.growth.feeds * size * u - mean[:-1] @ weights[0]
+        biases[-1] = biases[-1] * sd[-1] + mean[-1]
+        weights[-1] = weights[-1] * sd[-1]
+
+        gates = [self.growth.acts(size, len(bias))[:, 0] for bias in biases[:-1]]
+        gates_before = [torch.ones(self.task.inputs), *gates]
+        gates_after = [*gates, torch.ones(self.task.outputs)]
+        parts = []
+        for bias, weight, before, after in zip(
+            biases, weights, gates_before, gates_after, strict=True
+        ):
+            weight = (weight * before[:, None])[before > 0][:, after > 0]
+            parts += [_linear(weight.T, bias[after > 0], dtype), torch.nn.Tanh()]
+        return torch.nn.Sequential(*parts[:-1])  # no tanh behind the outputs
+
+    def _units(self):
+        """Return each network's mean and standard deviation of every column, target last.
+
+        The shape is (2, inputs + 1, T).
+        """
+        data_seeds = np.asarray(self.settings["data_seed"])
+        if not self.task.standardised:  # then one data set answers for all
+            data_seeds = np.zeros_like(data_seeds)
+        seeds, places = np.unique(data_seeds, return_inverse=True)
+        found = []
+        for seed in seeds:
+            x, y = self.task.draw(self.settings["seed"], [seed], raw=True)
+            found.append(self.task.units(x, y))
+        places = np.broadcast_to(places, self.weights.shape[1])
+        return torch.tensor(np.concatenate(found, -1)[..., places])
+
+    def confusion(self) -> pd.DataFrame:
+        """Return how many points of each true class get each predicted class.
+
+        There are classes² rows for each network. The points are 1000 fresh ones, or the test points
+        of a large set or a table. Raises ValueError for a regression.
+        """
+        takes = "a classification, so that there is a confusion matrix"
+        _require(self.task.classes, "task", self.task.name, takes)
+        classes = self.task.classes
+        counts = []
+        for k, theta in enumerate(self.theta().split(1, dim=1)):
+            y_hat, y = _fresh(theta, self.growth, self.task, self.settings, [k])
+            pairs = (y.long() * classes + _classes(y_hat))[:, 0]
+            counts.append(np.bincount(pairs, minlength=classes**2))
+        both = itertools.product(range(classes), repeat=2)
+        rows = pd.DataFrame(both, columns=["true_class", "predicted_class"])
+        return self.networks.merge(rows, how="cross").assign(count=np.ravel(counts))
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the run to the .npz file `path`, without pickle; `load` reads it.
+
+        Raises ValueError if the name does not end in .npz or the file cannot be written.
+        """
+        _require(str(path).endswith(".npz"), "path", path, "a file name that ends in .npz")
+        about = {
+            "task": [self.task.name, self.task.options],
+            "growth": [type(self.growth).__name__, asdict(self.growth)],
+            "settings": self.settings,
+        }
+        with _replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(
+                file,
+                weights=self.weights,
+                about=np.array(json.dumps(_plain(about))),
+                finals=np.frombuffer(self.finals.to_parquet(), dtype=np.uint8),
+                history=np.frombuffer(self.history.to_parquet(), dtype=np.uint8),
+                epochs=np.array(list(self.snapshots), dtype=np.int64),
+                snapshots=np.array(list(self.snapshots.values())),
+            )
+
+
+def _linear(weight, bias, dtype):
+    """Return a torch layer with this weight (outputs, inputs) and bias (outputs,)."""
+    with warnings.catch_warnings(action="ignore"):  # torch warns of a layer without neurons
+        layer = torch.nn.utils.skip_init(
+            torch.nn.Linear, weight.shape[1], weight.shape[0], dtype=dtype
+        )
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    return layer
+
+
+def load(path: str | os.PathLike, what: Task | None = None) -> Run:
+    """Return the run that `Run.save` wrote to `path`.
+
+    If its task was a function or a table of your own, the file does not hold it: pass that task
+    again as `what`. Raises ValueError if `what` is missing or is another task, or if the file
+    cannot be read.
+    """
+    try:
+        file = dict(np.load(path, allow_pickle=False))
+        about = json.loads(str(file["about"]))
+    except Exception as error:  # of any class, depending on what is in the file
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"path is {str(path)!r}; it takes a file that Run.save wrote ({reason})"
+        ) from None
+    name, options = about["task"]
+    method, values = about["growth"]
+    if what is None:
+        takes = f"the task {name!r}, which this file does not hold"
+        _require(name in TASKS, "what", what, takes)
+        learned = task(name, **options)
+    else:
+        learned = task(what)
+        takes = f"the task {name!r}, which this file does not hold"
+        _require(learned.name == name, "what", what, takes)
+    growth = METHODS[method](**values)
+    finals, history = (
+        pd.read_parquet(io.BytesIO(file[frame].tobytes())) for frame in ("finals", "history")
+    )
+    snapshots = dict(zip(file["epochs"].tolist(), file["snapshots"], strict=True))
+    return Run(learned, growth, about["settings"], finals, history, file["weights"], snapshots)
+
+
 # ----------------------------------------------------------------------------------------- training
 
 
 def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
-    """Gradient of the task loss by theta, (rows, T), of points that count `share` each, written out for one hidden layer.
+    """Return the gradient of the task loss with respect to theta, (rows, T), for one hidden layer.
 
-    x is (I, P, T) and y (P, T); gate and slope are (A, T) for the first A neurons, which are all that theta holds. Written
-    out it compiles to a third of the time; for more layers see `_by_autograd`.
+    x is (I, P, T) and y (P, T); each point counts `share`. gate and slope are (A, T) for the first
+    A neurons, which are all that theta holds. Written out like this, the compiled code takes a
+    third of the time; for more layers see `_by_autograd`.
     """
     size, (hidden, output) = unpack(theta, shapes)
     b, u, w, c, v, fed = (
@@ -1057,7 +1363,7 @@ def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
 
 
 def _loss_slopes(y_hat, y, loss, share):
-    """The derivatives of the task loss by each output, (P, T)."""
+    """Return the derivative of the task loss with respect to each output, (P, T)."""
     if loss == "squared":
         return [2 * (y_hat[0] - y) * share]
     if loss == "logistic":
@@ -1067,24 +1373,28 @@ def _loss_slopes(y_hat, y, loss, share):
 
 
 def _by_autograd(theta, gate, slope, x, y, share, growth, shapes, loss):
-    """`_gradient` for any number of layers; only the slopes of the gates are not autograd's, which are not exactly 0 where a gate is fully open."""
+    """Return what `_gradient` returns, by autograd, for any number of layers.
+
+    Only the slopes of the gates do not come from autograd: they must be exactly 0 where a gate is
+    fully open.
+    """
 
     def total(theta, gate):
         y_hat = outputs(
             theta, x, growth, [neurons for _, neurons in shapes[:-1]], shapes[-1][1], gate
         )
-        return (
-            task_loss(y_hat[:, :, None], y[:, None], loss) * share
-        ).sum()  # (P, T) before the sum
+        by_point = task_loss(y_hat[:, :, None], y[:, None], loss)  # (P, T)
+        return (by_point * share).sum()
 
     by_theta, by_gate = torch.func.grad(total, argnums=(0, 1))(theta, gate)
     return torch.cat([by_theta[:1] + (slope * by_gate).sum(0, keepdim=True), by_theta[1:]])
 
 
 def _move(theta, change, lost):
-    """Add `change` to theta by Kahan's compensated sum, so that steps below theta's rounding are not lost.
+    """Add `change` to theta by Kahan's compensated sum; return theta and what rounding lost.
 
-    Without it a float32 weight stops moving once lr × gradient falls under half a unit in its last place.
+    Without it a float32 weight stops moving once lr × gradient is below half a unit in its last
+    place.
     """
     change = change - lost
     moved = theta + change
@@ -1094,10 +1404,10 @@ def _move(theta, change, lost):
 def _update(
     state, gradient, lr, target, coupling, moves, heeds, *, growth, widths, shapes, optimizer
 ):
-    """The state of T networks, split by `_rows_of`, after a step along the gradient of the task loss and of the size loss.
+    """Return the state of T networks after one step down the gradient of the whole loss.
 
-    All of it is one tensor, so that a step costs one call; the gates are handed on with it, since their sines would
-    otherwise be computed anew for every point.
+    The state is one tensor, whose parts `_rows_of` tells, so that a step costs one call. The gates
+    belong to it, since their sines would otherwise be computed again for every point.
     """
     theta, lost, *moments, _, peak, used = state.split(_rows_of(shapes, optimizer))
     change = torch.cat(
@@ -1138,7 +1448,11 @@ def _update(
 
 
 def _rows_of(shapes, optimizer):
-    """How many rows of the state are theta, what Kahan's sum lost of it, Adam's moments and epoch, gates, peak, use."""
+    """Return the numbers of rows of the parts of the state.
+
+    They are: theta, what its compensated sum lost, Adam's two moments and its epoch, the gates and
+    their slopes, the largest size so far, the number of neurons used.
+    """
     rows = 1 + sum(fan_in * neurons for fan_in, neurons in shapes)
     return [
         rows,
@@ -1151,7 +1465,7 @@ def _rows_of(shapes, optimizer):
 
 
 def _gates(growth, size, widths):
-    """The gates of the first neurons of every hidden layer and below them their slopes, (2A, T)."""
+    """Return the gates of the first neurons of every hidden layer, then their slopes, (2A, T)."""
     slope = (
         growth.slope
         if growth.opens == "neurons"
@@ -1161,10 +1475,12 @@ def _gates(growth, size, widths):
 
 
 def _step_of(state, group, knobs, growth, widths, task, optimizer, compiled, threads):
-    """A function from the state and a group of chunks like `group`, see `_groups`, to the state after one step.
+    """Return a function that takes the state and a group of chunks to the state after one step.
 
-    It is compiled for tensors like these; λ and the like are tensors too, so that one code serves them all. It is traced
-    and given to the compiler directly: torch.compile checks its guards in every step, which takes longer than the step.
+    `_groups` says what a group is. The function is compiled for tensors of these shapes. λ and the
+    like are tensors too, so that one compiled function serves all values. It is traced and given to
+    the compiler directly: torch.compile checks its guards at every step, which takes longer than
+    the step.
     """
     bare, (x, y, share) = (
         replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False, speed=1.0),
@@ -1212,21 +1528,21 @@ def _step_of(state, group, knobs, growth, widths, task, optimizer, compiled, thr
     )
 
 
-_COMPILED = {}  # machine code by all that it depends on
+_COMPILED = {}  # compiled functions, by everything that they depend on
 
 
 def _machine_code(key, function, example, compiled, threads):
-    """The function compiled for tensors like the example, once in a process; without `compiled` the function itself.
+    """Return the function compiled for tensors like the example; itself if not `compiled`.
 
-    The compiler looks its own work up on disk, which other processors share: so the width of the vector units is said, and
-    the processor's own word on them trusted, since trying them out takes seconds.
+    It is compiled once in a process. The compiler keeps its results on disk, where processors of
+    another kind may find them: so the width of the vector units is stated. The processor's own
+    statement about them is trusted, since testing it takes seconds.
     """
     if not compiled:
         return function
     if key not in _COMPILED:
-        from torch._inductor import (
-            standalone_compile,  # both take a second to import, and only compiling needs them
-        )
+        # Imported here, since both take a second and only compiling needs them.
+        from torch._inductor import standalone_compile
         from torch.fx.experimental.proxy_tensor import make_fx
 
         bits = {"AVX2": 256, "AVX512": 512}.get(torch.backends.cpu.get_cpu_capability())
@@ -1242,7 +1558,7 @@ def _machine_code(key, function, example, compiled, threads):
 
 @functools.lru_cache(maxsize=1)
 def has_compiler() -> bool:
-    """Return whether torch.compile finds a C++ compiler; warn once where it finds none."""
+    """Return whether there is a C++ compiler for torch; warn once if there is none."""
     from torch._inductor.cpp_builder import get_cpp_compiler
 
     with contextlib.suppress(Exception):  # the class of this error is private to torch
@@ -1254,498 +1570,8 @@ def has_compiler() -> bool:
     return False
 
 
-@dataclass(repr=False)
-class Run:
-    """Trained networks and their record, as `fit` returns them.
-
-    Attributes
-    ----------
-    task, growth
-        What was learned, and how the networks grew.
-    settings : dict
-        The remaining arguments of `fit`.
-    finals : DataFrame
-        A row a trial and final epoch: settings, losses, size (neurons), accuracy, operations, seconds.
-    history : DataFrame
-        A row a trial and logged epoch, under the same names.
-    weights : ndarray
-        The trained theta, (rows, T); see `unpack`.
-    snapshots : dict of int to ndarray
-        theta at every logged epoch, where `keep_weights` asked for it.
-    """
-
-    task: Task
-    growth: AuxiliaryWeight
-    settings: dict
-    finals: pd.DataFrame
-    history: pd.DataFrame
-    weights: np.ndarray
-    snapshots: dict[int, np.ndarray] = field(default_factory=dict)
-
-    def __repr__(self):
-        arms = " and ".join(self.networks["arm"].unique())
-        return f"Run of {self.task.name}: {self.weights.shape[1]} {arms} networks, {self.settings['epochs']} epochs; see .finals and .history"
-
-    @property
-    def networks(self) -> pd.DataFrame:
-        """What tells the networks apart, a row each, in the order of `weights` and `predict`."""
-        names = [
-            "task",
-            "method",
-            "mask",
-            "learns_from",
-            "arm",
-            "control",
-            "noise",
-            "classes",
-            "dtype",
-            "trial",
-        ]
-        return self.finals[names].tail(self.weights.shape[1])
-
-    def theta(self, epoch: int | None = None) -> torch.Tensor:
-        """Return theta (rows, T) at the end, or at a logged epoch; ValueError where that one's snapshot was not kept."""
-        known = (
-            ", ".join(map(str, self.snapshots))
-            or "none, since it was not fitted with keep_weights=True"
-        )
-        _require(
-            epoch is None or epoch in self.snapshots,
-            "epoch",
-            epoch,
-            f"an epoch whose weights were kept: {known}",
-        )
-        return torch.tensor(self.weights if epoch is None else self.snapshots[epoch])
-
-    def predict(self, x, epoch: int | None = None) -> np.ndarray:
-        """Return the predictions (trials, points, outputs) at x (points, inputs), the same for every trial.
-
-        x is dimensionless, or a frame or array of a table's columns in their own units. A regression gives ŷ, a classification
-        the probability of class 1, or of every class where there are more than two. With one input x may be (points,).
-        `epoch` is as in `theta`. ValueError where x does not fit the task or holds what is no finite number.
-        """
-        if isinstance(x, pd.DataFrame) and self.task.columns:
-            _frame("x", x, *self.task.columns)
-            x = _finite(x[list(self.task.columns)]).T
-        theta, inputs, points, (mean, sd) = (
-            self.theta(epoch),
-            self.task.inputs,
-            _floats(x),
-            self._units(),
-        )
-        points = (
-            np.atleast_1d(points)[:, None]
-            if inputs == 1 and points.ndim < 2
-            else np.atleast_2d(points)
-        )
-        fine = points.shape[1:] == (inputs,) and points.size and np.isfinite(points).all()
-        _require(
-            fine,
-            "x",
-            x,
-            f"finite numbers, (points, {inputs}){' or (points,)' if inputs == 1 else ''}",
-        )
-        points = (
-            ((torch.tensor(points.T)[:, :, None] - mean[:-1, None]) / sd[:-1, None])
-            .to(theta.dtype)
-            .expand(-1, -1, theta.shape[1])
-        )
-        y_hat = outputs(theta, points, self.growth, self.settings["width"], self.task.outputs)
-        squash = {
-            "squared": lambda y: y,
-            "logistic": torch.sigmoid,
-            "softmax": lambda y: torch.softmax(y, 0),
-        }[self.task.loss]
-        return (squash(y_hat) * sd[-1] + mean[-1]).to(theta.dtype).permute(2, 1, 0).numpy()
-
-    def dense(self, network: int = 0) -> torch.nn.Sequential:
-        """Return one network as plain torch layers of its active neurons alone, which need no growlib: x (points, inputs) to (points, outputs).
-
-        x is what `predict` takes, of a table its `task.columns` in their order, and ŷ comes back, of a classification before the
-        logistic or softmax, equal to rounding. The gates went into the weights; the size and a table's units into weights and
-        biases, then in float64.
-
-        Parameters
-        ----------
-        network : int
-            Its place in `weights`: the trial where the run has one arm of trials 0 ... n-1.
-
-        Raises
-        ------
-        ValueError
-            There is no network at this place.
-        """
-        _require(
-            _whole("network", network, 0) < self.weights.shape[1],
-            "network",
-            network,
-            f"less than {self.weights.shape[1]}",
-        )
-        growth, theta, (mean, sd) = (
-            self.growth,
-            self.theta()[:, [network]],
-            self._units()[..., network],
-        )
-        dtype = torch.float64 if self.task.standardised else theta.dtype
-        size, layers = unpack(
-            theta.double(),
-            layer_shapes(self.settings["width"], self.task.inputs, self.task.outputs),
-        )
-        biases, weights = (
-            [layer[0, :, 0] for layer in layers],
-            [layer[1:, :, 0] for layer in layers],
-        )
-        weights[0], u = weights[0][1:] / sd[:-1, None], weights[0][0]
-        biases[0] = biases[0] + growth.feeds * size * u - mean[:-1] @ weights[0]
-        biases[-1], weights[-1] = biases[-1] * sd[-1] + mean[-1], weights[-1] * sd[-1]
-        gates, parts = (
-            [
-                torch.ones(self.task.inputs),
-                *(growth.acts(size, len(b))[:, 0] for b in biases[:-1]),
-                torch.ones(self.task.outputs),
-            ],
-            [],
-        )
-        for b, w, into, gate in zip(biases, weights, gates, gates[1:], strict=False):
-            with warnings.catch_warnings(action="ignore"):  # of a network without neurons
-                linear = torch.nn.utils.skip_init(
-                    torch.nn.Linear, int((into > 0).sum()), int((gate > 0).sum()), dtype=dtype
-                )
-            linear.load_state_dict(
-                {"weight": (w * into[:, None])[into > 0][:, gate > 0].T, "bias": b[gate > 0]}
-            )
-            parts += [linear, torch.nn.Tanh()]
-        return torch.nn.Sequential(*parts[:-1])
-
-    def _units(self):
-        """The mean and the standard deviation that every network measures its columns by, the target last, (2, inputs + 1, T)."""
-        sets, places = np.unique(
-            np.multiply(self.settings["data_seed"], self.task.standardised), return_inverse=True
-        )  # one does for all but a table
-        found = [
-            self.task.units(*self.task.draw(self.settings["seed"], [k], raw=True)) for k in sets
-        ]
-        return torch.tensor(
-            np.concatenate(found, -1)[..., np.broadcast_to(places, self.weights.shape[1])]
-        )
-
-    def confusion(self) -> pd.DataFrame:
-        """Return how many points of each true class get each predicted class, classes² rows a network.
-
-        They are 1000 fresh points, or the test points of a large set or a table. ValueError of a regression.
-        """
-        _require(
-            self.task.classes,
-            "task",
-            self.task.name,
-            "a classification, so that there is a confusion matrix",
-        )
-        seen = (
-            _fresh(theta, self.growth, self.task, self.settings, [k])
-            for k, theta in enumerate(self.theta().split(1, dim=1))
-        )
-        counts = np.stack(
-            [
-                np.bincount(
-                    (y.long() * self.task.classes + _classes(y_hat))[:, 0],
-                    minlength=self.task.classes**2,
-                )
-                for y_hat, y in seen
-            ]
-        )
-        classes = pd.DataFrame(
-            itertools.product(range(self.task.classes), repeat=2),
-            columns=["true_class", "predicted_class"],
-        )
-        return self.networks.merge(classes, how="cross").assign(count=counts.ravel())
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the run to the .npz file `path`, without pickle; `load` reads it.
-
-        ValueError where the name does not end in .npz or cannot be written.
-        """
-        _require(str(path).endswith(".npz"), "path", path, "a file name that ends in .npz")
-        frames = {
-            name: np.frombuffer(getattr(self, name).to_parquet(), dtype=np.uint8)
-            for name in ("finals", "history")
-        }
-        about = {
-            "task": [self.task.name, self.task.options],
-            "growth": [type(self.growth).__name__, asdict(self.growth)],
-            "settings": self.settings,
-        }
-        with _replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(
-                file,
-                weights=self.weights,
-                about=np.array(json.dumps(_plain(about))),
-                **frames,
-                epochs=np.array(list(self.snapshots), dtype=np.int64),
-                snapshots=np.array(list(self.snapshots.values())),
-            )
-
-
-def load(path: str | os.PathLike, what: Task | None = None) -> Run:
-    """Return the run that `Run.save` wrote to `path`; one of a function or table of your own takes that task again as `what`.
-
-    ValueError where `what` is needed and missing or another one, or the file cannot be read.
-    """
-    try:
-        file = dict(np.load(path, allow_pickle=False))
-        about = json.loads(str(file["about"]))
-    except Exception as error:  # by what is in the file, of any class
-        raise ValueError(
-            f"path is {str(path)!r}; it takes a file that Run.save wrote ({' '.join(str(error).split())})"
-        ) from None
-    (name, options), (method, values) = about["task"], about["growth"]
-    frames = [pd.read_parquet(io.BytesIO(file[part].tobytes())) for part in ("finals", "history")]
-    snapshots = dict(zip(file["epochs"].tolist(), file["snapshots"], strict=True))
-    _require(
-        name in TASKS if what is None else task(what).name == name,
-        "what",
-        what,
-        f"the task {name!r}, which this file does not hold",
-    )
-    return Run(
-        task(what or name, **({} if what else options)),
-        METHODS[method](**values),
-        about["settings"],
-        *frames,
-        file["weights"],
-        snapshots,
-    )
-
-
-def _trials(trials):
-    """The numbers of the trials: 0 ... n-1 for a count, or as given."""
-    return (
-        np.array(_wholes("trials", trials, 0))
-        if np.ndim(trials) and len(trials)
-        else np.arange(_whole("trials", trials))
-    )
-
-
-def _data(task, settings, where, stream="data", points=None):
-    """The data sets of the trials of a run at `where`: all the same where it has one data_seed."""
-    return task.draw(
-        settings["seed"], np.take(settings["data_seed"], where, mode="clip"), stream, points
-    )
-
-
-def _log_every(epochs):
-    """The smallest round step that logs at most 50 epochs, the first and the last among them."""
-    return next(
-        step * 10**power
-        for power in range(12)
-        for step in (1, 2, 5)
-        if epochs / (step * 10**power) <= 49
-    )
-
-
-def fit(
-    task_or_name,
-    growth=None,
-    *,
-    trials=64,
-    epochs=4000,
-    lr=1e-3,
-    width=9,
-    seed=0,
-    optimizer="gd",
-    batch=None,
-    dtype="float32",
-    log_every=None,
-    data_seed=None,
-    device="cpu",
-    keep_weights=False,
-    compiled=None,
-    output_scale=1.0,
-    prune_at=0,
-    control="none",
-    progress=None,
-) -> Run:
-    """Return many networks of one setting, trained at once by gradient descent, on all training points at a time unless `batch` is said.
-
-    Trial k depends on `seed` and k alone: not on how many train beside it, and its data and first
-    weights are the same in every arm.
-
-    Parameters
-    ----------
-    task_or_name : str or Task
-        What to learn; see `task`.
-    growth : AuxiliaryWeight or ControllerMask
-        How the size behaves; its start, target, coupling and frozen take one value or one for each trial.
-    trials : int or sequence of int
-        How many networks (trials 0 ... n-1), or which.
-    epochs : int or increasing sequence of int
-        Full-batch steps; for a sequence, `finals` has rows for each of them, read off one run.
-    lr : float or array
-        Learning rate η (dimensionless), one or one for each trial.
-    width : int or sequence of int
-        Neurons that exist, H, of the hidden layer or of each; no smaller than the size's start and target.
-    seed : int
-        Picks the trials' random numbers.
-    optimizer : {"gd", "adam"}
-        Plain gradient descent, or Adam with 0.9, 0.999 and 1e-8.
-    batch : int, optional
-        Points of a mini-batch; an epoch then is one pass over the training points in a new order, with a step a batch.
-    dtype : {"float32", "float64"}
-        Precision of the training; float32 steps use a compensated sum.
-    log_every : int, optional
-        Epochs between rows of the history; by default at most 50 rows a trial.
-    data_seed : int or sequence of int, optional
-        The trial whose data set is used: one for all, or one for each; by default each trial's own.
-    device : str
-        A torch device.
-    keep_weights : bool
-        Keep the weights at every logged epoch, for `Run.theta` and `Run.predict`.
-    compiled : bool, optional
-        Compile the step (default: where a C++ compiler is found).
-    output_scale : float
-        What the first weights of the output layer (not its biases) are multiplied by.
-    prune_at : int
-        The epoch after which the neurons are put in falling order of the product of the norms of their incoming and outgoing
-        weights and the size is set to its target, so that the last ones shut; 0: never. For one hidden layer.
-    control : str
-        A name for a control experiment, copied to the frames.
-    progress : callable, optional
-        Called with the fraction done, 0 ... 1, as training goes on.
-
-    Raises
-    ------
-    ValueError
-        One sentence that names the argument, what it got and what it takes.
-    """
-    what, growth = task(task_or_name), AuxiliaryWeight() if growth is None else growth
-    _require(isinstance(growth, Growth), "growth", growth, "an AuxiliaryWeight or a ControllerMask")
-    numbers, ends = _trials(trials), _wholes("epochs", epochs)
-    _require(
-        sorted(set(ends)) == ends,
-        "epochs",
-        epochs,
-        "a whole number, or several in increasing order",
-    )
-    settings = {
-        "trials": trials,
-        "epochs": epochs,
-        "lr": lr,
-        "width": width,
-        "device": device,
-        "control": control,
-        "seed": _whole("seed", seed, 0),
-        "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
-        "dtype": _choice("dtype", dtype, ("float32", "float64")),
-        "log_every": _log_every(ends[-1]) if log_every is None else _whole("log_every", log_every),
-        "data_seed": np.array(_wholes("data_seed", numbers if data_seed is None else data_seed, 0)),
-        "output_scale": _number("output_scale", output_scale).item(),
-        "prune_at": _whole("prune_at", prune_at, 0),
-        "batch": None if batch is None else _whole("batch", batch),
-    }
-    _check_against(numbers, growth, settings)
-    compiled = has_compiler() if compiled is None else compiled
-    much = (
-        (batch or 0) * max(_wholes("width", width)) >= CHUNK
-        if what.large
-        else len(numbers) > BLOCK / 2
-    )
-    threads = min(torch.get_num_threads(), 4) if much else 1
-    block = 1 if what.large else min(64 * math.ceil(len(numbers) / 64), BLOCK * threads)
-    blocks = np.split(np.arange(len(numbers)), range(block, len(numbers), block))
-    pieces = [
-        _train(
-            what,
-            growth,
-            settings,
-            numbers,
-            where,
-            block,
-            ends,
-            keep_weights,
-            compiled,
-            threads,
-            progress,
-        )
-        for where in blocks
-    ]
-    frames, weights, snapshots = zip(*pieces, strict=True)
-    history = with_sums(
-        _about(what, growth, settings, numbers)
-        .join(pd.concat(frames))
-        .sort_values("epoch", kind="stable", ignore_index=True)
-    )
-    finals = (
-        history[history["epoch"].isin(ends)]
-        .rename(columns={"epoch": "epochs"})
-        .drop(columns="gate")
-        .reset_index(drop=True)
-    )
-    kept = {
-        epoch: np.concatenate([part[epoch] for part in snapshots], axis=-1)
-        for epoch in snapshots[0]
-    }
-    return Run(
-        what,
-        growth,
-        settings,
-        finals,
-        history.drop(columns=ONLY_FINAL),
-        np.concatenate(weights, axis=-1),
-        kept,
-    )
-
-
-def _check_against(numbers, growth, settings):
-    """Hold the arguments of `fit` against each other and against the machine."""
-    given = vars(growth) | {
-        "lr": _number("lr", settings["lr"], above=True, many=True),
-        "data_seed": settings["data_seed"],
-    }
-    widths = _wholes("width", settings["width"])
-    for name, value in given.items():
-        _require(
-            np.size(value) in (1, len(numbers)),
-            name,
-            value,
-            f"one value, or one for each of the {len(numbers)} trials",
-        )
-    for name in ("start", "target"):
-        _require(
-            np.max(given[name]) <= min(widths),
-            "width",
-            settings["width"],
-            f"at least the {name}, which is {np.max(given[name]):g}",
-        )
-    prunable = settings["prune_at"] < np.max(settings["epochs"]) and (
-        len(widths) == 1 and growth.mask in ("staircase", "neuron")
-    )
-    _require(
-        not settings["prune_at"] or prunable,
-        "prune_at",
-        settings["prune_at"],
-        "an epoch before the last, with one hidden layer whose neurons open one after the other",
-    )
-    unmoved = growth.learns_from == "size" or (
-        growth.opens == "neurons" and not growth.start_noise
-    )  # a shut gate has no slope either
-    if unmoved and np.any(
-        (np.asarray(growth.start) == 0)
-        & (np.asarray(growth.coupling) == 0)
-        & ~np.asarray(growth.frozen)
-    ):
-        warnings.warn(
-            "coupling is 0 and start too, so some networks never start to grow; a coupling above 0 moves their size",
-            stacklevel=3,
-        )
-    try:
-        torch.zeros(1, device=settings["device"]).item()
-    except (RuntimeError, AssertionError, TypeError):
-        raise ValueError(
-            f"device is {settings['device']!r}; it takes a device that torch has here, such as cpu"
-        ) from None
-
-
 def _tensors(task, growth, settings, numbers, padded):
-    """What a block of networks is trained with: all points x and y, the growth and the knobs in tensors, the first state."""
+    """Return the tensors that a block trains with: x, y, growth, values a trial, first state."""
     make = dict(dtype=getattr(torch, settings["dtype"]), device=settings["device"])
 
     def knob(value):
@@ -1775,10 +1601,11 @@ def _tensors(task, growth, settings, numbers, padded):
 
 
 def _groups(x, y, task, width, batch, order=None):
-    """The training points as groups of chunks (x, y, share of a point), all chunks alike; a step follows each group.
+    """Return the training points as groups of chunks (x, y, share of a point).
 
-    Without a batch there is one group; with one a chunk is a group, of points in `order`. The last chunk is filled up with
-    points that do not count.
+    All chunks have the same shape, and one step follows each group. Without a batch there is one
+    group; with a batch every chunk is a group, of points in `order`. The last chunk is filled up
+    with points that do not count.
     """
     points = task.train_points
     size = batch or (
@@ -1803,7 +1630,10 @@ def _groups(x, y, task, width, batch, order=None):
 def _train(
     task, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, progress
 ):
-    """Train the trials at `where` as one block, padded to its full size: history, weights and snapshots."""
+    """Train the trials at `where` as one block; return history, weights and snapshots.
+
+    The block is padded to its full size.
+    """
     began, widths = time.perf_counter(), _wholes("width", settings["width"])
     padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
     x, y, growth, knobs, state = _tensors(task, growth, settings, numbers, padded)
@@ -1883,7 +1713,7 @@ def _train(
 
 
 def _pruned(state, target, shapes):
-    """The state with the neurons in falling order of their weights' norms, and the size at its target."""
+    """Return the state with neurons sorted by their weights' norms, and the size at its target."""
     _, (hidden, output) = unpack(state[0], shapes)
     order = (hidden.square().sum(0) * output[1:].square().sum(1)).argsort(
         dim=0, descending=True, stable=True
@@ -1903,7 +1733,10 @@ def _pruned(state, target, shapes):
 
 
 def _flops(task, widths):
-    """Operations of a neuron, a point and an epoch, on average over the layers, tanh counted as one (13 with one input and output)."""
+    """Return the operations for one neuron, point and epoch, averaged over the layers.
+
+    A tanh counts as one; with one input and one output there are 13.
+    """
     fans = zip([task.inputs, *widths[:-1]], widths, [*widths[1:], task.outputs], strict=True)
     return sum((3 + 4 * fan_in + 6 * fan_out) * neurons for fan_in, neurons, fan_out in fans) / sum(
         widths
@@ -1911,10 +1744,11 @@ def _flops(task, widths):
 
 
 def _epochs(state, epochs, groups, knobs, growth, widths, few, task, optimizer, compiled, threads):
-    """Train every network for those epochs, computing only the first `few` neurons while that is exact.
+    """Train every network for these epochs, with only the first `few` neurons while that is exact.
 
-    A neuron whose gate has been zero ever since the start has a zero gradient, so leaving it out changes
-    nothing. The largest size on the way tells whether one opened; then all is done again with every neuron.
+    A neuron whose gate has been 0 since the start has a gradient of 0, so leaving it out changes
+    nothing. The largest size on the way shows whether such a neuron opened; if so, the epochs are
+    computed again with all neurons.
     """
     cost = 0
     for active in (few, widths):
@@ -1952,60 +1786,287 @@ def _epochs(state, epochs, groups, knobs, growth, widths, few, task, optimizer, 
 
 
 def _measure(theta, x, y, growth, task, widths):
-    """What is logged of every trial: losses, size, active width and accuracy on the test points, in float64."""
+    """Return what is logged of every trial, in float64: losses, size, active width, accuracy."""
     y_hat = outputs(theta, x, growth, widths, task.outputs)
-    parts = [
-        (y_hat[:, part].double(), y[part].double())
-        for part in (slice(task.train_points), slice(task.train_points, None))
-    ]
+    train, test = slice(task.train_points), slice(task.train_points, None)
     size = theta[0].double()
+    test_y_hat = y_hat[:, test].double()
+    test_y = y[test].double()
+    accuracy = torch.full_like(size, math.nan)
+    if task.classes:
+        accuracy = _right(test_y_hat, test_y)
     record = {
-        "train_task_loss": task_loss(*parts[0], task.loss),
-        "test_task_loss": task_loss(*parts[1], task.loss),
+        "train_task_loss": task_loss(y_hat[:, train].double(), y[train].double(), task.loss),
+        "test_task_loss": task_loss(test_y_hat, test_y, task.loss),
         "size_loss": size_loss(size, growth.target.double(), growth.coupling.double()),
         "size": size,
         "gate": torch.cat([growth.gate(size, width) for width in widths]).mean(0),
         "active_width": sum((growth.acts(size, width) > 1e-3).sum(0) for width in widths),
-        "accuracy": _right(*parts[1]) if task.classes else torch.full_like(size, math.nan),
+        "accuracy": accuracy,
     }
     return {name: value.cpu().numpy() for name, value in record.items()}
 
 
 def _fresh(theta, growth, task, settings, where):
-    """The outputs (outputs, points, T) and the classes (points, T) at fresh points, or at the test points where there are none."""
-    drawn = (
-        _data(task, settings, where, "fresh", FRESH_POINTS)
-        if task.endless
-        else _data(task, settings, where)
-    )
-    x, y = (
-        torch.tensor(
-            a[..., 0 if task.endless else -task.test_points :, :],
-            dtype=theta.dtype,
-            device=theta.device,
-        )
-        for a in drawn
-    )
+    """Return the outputs (outputs, points, T) and the classes (points, T) at fresh points.
+
+    Where none can be drawn, the test points stand in.
+    """
+    if task.endless:
+        x, y = _data(task, settings, where, "fresh", FRESH_POINTS)
+    else:
+        x, y = _data(task, settings, where)
+        x, y = x[:, -task.test_points :], y[-task.test_points :]
+    x = torch.tensor(x, dtype=theta.dtype, device=theta.device)
+    y = torch.tensor(y, dtype=theta.dtype, device=theta.device)
     return outputs(theta, x, growth, settings["width"], task.outputs), y
 
 
+def _data(task, settings, where, stream="data", points=None):
+    """Return the data sets of the trials at the places `where` of a run.
+
+    If the run has one data_seed only, all trials get the same data set.
+    """
+    data_seeds = np.take(settings["data_seed"], where, mode="clip")
+    return task.draw(settings["seed"], data_seeds, stream, points)
+
+
 def _classes(y_hat):
-    """The likeliest class (points, T) by outputs (outputs, points, T)."""
-    return (y_hat[0] >= 0).long() if len(y_hat) == 1 else y_hat.argmax(0)
+    """Return the likeliest class (points, T) for outputs (outputs, points, T)."""
+    if len(y_hat) == 1:
+        return (y_hat[0] >= 0).long()
+    return y_hat.argmax(0)
 
 
 def _right(y_hat, y):
-    """The fraction of the points whose class is found, (T,)."""
+    """Return the fraction of the points whose class is predicted, (T,)."""
     return (_classes(y_hat) == y.long()).double().mean(0)
 
 
-def _about(task, growth, settings, numbers):
-    """The settings of every network, a row each."""
-    widths = _wholes("width", settings["width"])
-    moving = {
-        name: np.asarray(getattr(growth, name), dtype=float)
-        for name in ("start", "target", "coupling")
+def fit(
+    task_or_name,
+    growth=None,
+    *,
+    trials=64,
+    epochs=4000,
+    lr=1e-3,
+    width=9,
+    seed=0,
+    optimizer="gd",
+    batch=None,
+    dtype="float32",
+    log_every=None,
+    data_seed=None,
+    device="cpu",
+    keep_weights=False,
+    compiled=None,
+    output_scale=1.0,
+    prune_at=0,
+    control="none",
+    progress=None,
+) -> Run:
+    """Train many networks of one setting at once by gradient descent, and return the run.
+
+    An epoch is one step on all training points, unless `batch` is given. Trial k depends on `seed`
+    and k alone: it does not matter how many others train beside it, and its data and first weights
+    are the same in every arm.
+
+    Parameters
+    ----------
+    task_or_name : str or Task
+        What to learn; see `task`.
+    growth : AuxiliaryWeight or ControllerMask
+        How the size behaves. Its start, target, coupling and frozen take one value, or one for each
+        trial.
+    trials : int or sequence of int
+        How many networks (trials 0 ... n-1), or the numbers of the trials.
+    epochs : int or increasing sequence of int
+        Length of the training. For a sequence, `finals` has rows for each of these epochs, read off
+        one run.
+    lr : float or array
+        Learning rate η (dimensionless), one value, or one for each trial.
+    width : int or sequence of int
+        Neurons that exist, H, in the hidden layer or in each hidden layer; no smaller than start
+        and target of the size.
+    seed : int
+        Determines the random numbers of all trials.
+    optimizer : {"gd", "adam"}
+        Plain gradient descent, or Adam with 0.9, 0.999 and 1e-8.
+    batch : int, optional
+        Points in a mini-batch. An epoch is then one pass over the training points in a new order,
+        with one step for each batch.
+    dtype : {"float32", "float64"}
+        Precision of the training. In float32 the steps are added by a compensated sum.
+    log_every : int, optional
+        Epochs between rows of the history; by default there are at most 50 rows for each trial.
+    data_seed : int or sequence of int, optional
+        The trial whose data set is used: one for all trials, or one for each; by default each trial
+        has its own.
+    device : str
+        A torch device.
+    keep_weights : bool
+        Whether to keep the weights at every logged epoch, for `Run.theta` and `Run.predict`.
+    compiled : bool, optional
+        Whether to compile the training step; by default if there is a C++ compiler.
+    output_scale : float
+        Factor on the first weights of the output layer (not on its biases).
+    prune_at : int
+        The epoch after which the network is pruned to its target; 0 for never. The neurons are
+        sorted by the product of the norms of their incoming and outgoing weights, largest first,
+        and the size is set to its target, so that the last neurons shut. For one hidden layer.
+    control : str
+        Name of a control experiment, copied to the frames.
+    progress : callable, optional
+        Called during the training with the fraction done, 0 ... 1.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range: one sentence with its name, what it is, and what it takes.
+    """
+    learned = task(task_or_name)
+    if growth is None:
+        growth = AuxiliaryWeight()
+    _require(isinstance(growth, Growth), "growth", growth, "an AuxiliaryWeight or a ControllerMask")
+    numbers = _trials(trials)
+    ends = _wholes("epochs", epochs)
+    increasing = sorted(set(ends)) == ends
+    _require(increasing, "epochs", epochs, "a whole number, or several in increasing order")
+    if log_every is None:
+        log_every = _log_every(ends[-1])
+    if data_seed is None:
+        data_seed = numbers
+    settings = {
+        "trials": trials,
+        "epochs": epochs,
+        "lr": lr,
+        "width": width,
+        "device": device,
+        "control": control,
+        "seed": _whole("seed", seed, 0),
+        "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
+        "dtype": _choice("dtype", dtype, ("float32", "float64")),
+        "log_every": _whole("log_every", log_every),
+        "data_seed": np.array(_wholes("data_seed", data_seed, 0)),
+        "output_scale": _number("output_scale", output_scale).item(),
+        "prune_at": _whole("prune_at", prune_at, 0),
+        "batch": None if batch is None else _whole("batch", batch),
     }
+    _check_against(numbers, growth, settings)
+    if compiled is None:
+        compiled = has_compiler()
+
+    block, threads = _division(learned, settings, len(numbers))
+    pieces = []
+    for first in range(0, len(numbers), block):
+        where = np.arange(first, min(first + block, len(numbers)))
+        pieces.append(
+            _train(
+                learned,
+                growth,
+                settings,
+                numbers,
+                where,
+                block,
+                ends,
+                keep_weights,
+                compiled,
+                threads,
+                progress,
+            )
+        )
+
+    records, weights, snapshots = zip(*pieces, strict=True)
+    history = _about(learned, growth, settings, numbers).join(pd.concat(records))
+    history = with_sums(history.sort_values("epoch", kind="stable", ignore_index=True))
+    finals = history[history["epoch"].isin(ends)].rename(columns={"epoch": "epochs"})
+    finals = finals.drop(columns="gate").reset_index(drop=True)
+    kept = {}
+    for epoch in snapshots[0]:
+        kept[epoch] = np.concatenate([part[epoch] for part in snapshots], axis=-1)
+    return Run(
+        task=learned,
+        growth=growth,
+        settings=settings,
+        finals=finals,
+        history=history.drop(columns=ONLY_FINAL),
+        weights=np.concatenate(weights, axis=-1),
+        snapshots=kept,
+    )
+
+
+def _log_every(epochs):
+    """Return the smallest round step that logs at most 50 epochs, the first and last included."""
+    for power in itertools.count():
+        for step in (1, 2, 5):
+            if epochs / (step * 10**power) <= 49:
+                return step * 10**power
+
+
+def _division(task, settings, trials):
+    """Return how many trials train side by side, and on how many threads.
+
+    The size of a block depends on the number of trials in coarse steps only, so that few sizes need
+    to be compiled.
+    """
+    if task.large:
+        batch = settings["batch"] or 0
+        pays = batch * max(_wholes("width", settings["width"])) >= CHUNK
+    else:
+        pays = trials > BLOCK / 2
+    threads = min(torch.get_num_threads(), 4) if pays else 1
+    block = 1 if task.large else min(64 * math.ceil(trials / 64), BLOCK * threads)
+    return block, threads
+
+
+def _check_against(numbers, growth, settings):
+    """Check the arguments of `fit` against each other and against the machine."""
+    widths = _wholes("width", settings["width"])
+    values = dict(vars(growth))
+    values["lr"] = _number("lr", settings["lr"], above=True, many=True)
+    values["data_seed"] = settings["data_seed"]
+    for name, value in values.items():
+        takes = f"one value, or one for each of the {len(numbers)} trials"
+        _require(np.size(value) in (1, len(numbers)), name, value, takes)
+    for name in ("start", "target"):
+        largest = np.max(values[name])
+        takes = f"at least the {name}, which is {largest:g}"
+        _require(largest <= min(widths), "width", settings["width"], takes)
+
+    prune_at = settings["prune_at"]
+    if prune_at:
+        one_by_one = len(widths) == 1 and growth.mask in ("staircase", "neuron")
+        takes = (
+            "an epoch before the last, with one hidden layer whose neurons open one after the other"
+        )
+        before_the_end = prune_at < np.max(settings["epochs"])
+        _require(one_by_one and before_the_end, "prune_at", prune_at, takes)
+
+    # The gradient of the task loss moves a size of 0 only if its gates are not shut: a shut gate
+    # has no slope.
+    deaf = growth.opens == "neurons" and not growth.start_noise
+    at_zero = (np.asarray(growth.start) == 0) & (np.asarray(growth.coupling) == 0)
+    if (growth.learns_from == "size" or deaf) and np.any(at_zero & ~np.asarray(growth.frozen)):
+        warnings.warn(
+            "coupling is 0 and start too, so some networks never start to grow; a coupling above 0 "
+            "moves their size",
+            stacklevel=3,
+        )
+
+    device = settings["device"]
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, TypeError):
+        raise ValueError(
+            f"device is {device!r}; it takes a device that torch has here, such as cpu"
+        ) from None
+
+
+def _about(task, growth, settings, numbers):
+    """Return the settings of every network, one row each."""
+    widths = _wholes("width", settings["width"])
+    width = widths[0] if len(widths) == 1 else "-".join(map(str, widths))
+    default_noise = 0.1 if task.name == "gaussian-mixture" else 0.0
     about = {
         "task": task.name,
         "method": type(growth).__name__,
@@ -2014,32 +2075,34 @@ def _about(task, growth, settings, numbers):
         "arm": growth.arm(),
         "control": settings["control"],
         "trial": numbers,
-        **moving,
-        "width": widths[0] if len(widths) == 1 else "-".join(map(str, widths)),
+        "start": np.asarray(growth.start, dtype=float),
+        "target": np.asarray(growth.target, dtype=float),
+        "coupling": np.asarray(growth.coupling, dtype=float),
+        "width": width,
         "lr": np.asarray(settings["lr"], dtype=float),
         "points": task.points,
         "test_points": task.test_points,
         "classes": task.classes,
-        "noise": float(task.options.get("noise", 0.1 if task.name == "gaussian-mixture" else 0.0)),
+        "noise": float(task.options.get("noise", default_noise)),
         "seed": settings["seed"],
         "data_seed": settings["data_seed"],
         "optimizer": settings["optimizer"],
         "dtype": settings["dtype"],
     }
-    return pd.DataFrame(
-        {name: np.broadcast_to(value, numbers.shape) for name, value in about.items()}
-    )
+    columns = {name: np.broadcast_to(value, numbers.shape) for name, value in about.items()}
+    return pd.DataFrame(columns)
 
 
 def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with size_loss, where it is left to be derived, and train_loss and test_loss, the task loss with it, as published."""
+    """Return the frame with the columns size_loss, train_loss and test_loss.
+
+    size_loss is derived from the size where it is not stored. train_loss and test_loss are the task
+    loss and the size loss added up, as published.
+    """
     if "size_loss" not in frame:
-        frame = frame.assign(
-            size_loss=frame["coupling"] * (frame["size"].astype(float) - frame["target"]) ** 2
-        )
+        excess = frame["size"].astype(float) - frame["target"]
+        frame = frame.assign(size_loss=frame["coupling"] * excess**2)
     return frame.assign(
-        **{
-            f"{part}_loss": frame[f"{part}_task_loss"] + frame["size_loss"]
-            for part in ("train", "test")
-        }
+        train_loss=frame["train_task_loss"] + frame["size_loss"],
+        test_loss=frame["test_task_loss"] + frame["size_loss"],
     )

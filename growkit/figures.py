@@ -1,4 +1,9 @@
-"""The look of the figures."""
+"""The style of the figures, and the plots that several notebooks share.
+
+Open this module to change how figures look: colours, dashes, sizes, or what is written to a file.
+A notebook makes a figure with `new_figure`, plots into its axes, and ends with `save_figure`. The
+module imports the checks of arguments from growlib, and from the kit `growkit.statistics` alone.
+"""
 
 import io
 from pathlib import Path
@@ -7,42 +12,65 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 import growlib
 from growkit.statistics import in_thousands
-from growlib import ARMS, _choice, _frame, _replacing, _require
+from growlib import _choice, _frame, _replacing, _require
 
-COLOURS = dict(
-    zip(ARMS, (sns.color_palette("colorblind")[i] for i in (0, 1, 7)), strict=True)
-)  # blue, orange, grey
-DASHES = dict(zip(ARMS, ("-", "--", ":"), strict=True))  # the second cue, for grey print
-POSITIVE, NEGATIVE = (
-    sns.color_palette("colorblind")[3],
-    sns.color_palette("colorblind")[0],
-)  # red and blue, as in Figure 1
+_PALETTE = sns.color_palette("colorblind")
+
+COLOURS = {
+    "growing": _PALETTE[0],  # blue
+    "grown": _PALETTE[1],  # orange
+    "static": _PALETTE[7],  # grey
+}
+DASHES = {"growing": "-", "grown": "--", "static": ":"}  # the second cue, for a grey print
+
+# Positive and negative weights in the drawing of a network, as in the paper's Figure 1.
+POSITIVE = _PALETTE[3]  # red
+NEGATIVE = _PALETTE[0]  # blue
 
 
-class Picture(mpl.figure.Figure):
-    """A figure apart from pyplot that a notebook shows where it is the last value of a cell."""
+# ------------------------------------------------------------------------------ making and saving
+
+
+class Picture(Figure):
+    """A figure that pyplot does not know; a notebook shows it as the last value of a cell."""
 
     def _repr_png_(self):
-        self.savefig(drawn := io.BytesIO(), format="png")
-        return drawn.getvalue()
+        return _png(self)
+
+
+def _png(figure):
+    """The figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
 
 
 def new_figure(
     rows: int = 1, columns: int = 1, height: float = 3.2, width: float = 4.2, **options
-) -> tuple[mpl.figure.Figure, np.ndarray]:
-    """Return a figure in the collection's style, apart from pyplot, and its axes (rows, columns).
+) -> tuple[Figure, np.ndarray]:
+    """Return an empty figure in the style of the collection, and its axes.
 
     Parameters
     ----------
     rows, columns : int
-        How many axes, one above and one beside the other.
+        Number of axes below and beside each other.
     height, width : float
-        Of each, in inches.
+        Size of each of the axes, in inches.
     **options
-        Further arguments of matplotlib's `Figure.subplots`.
+        Further arguments of matplotlib's `Figure.subplots`, such as `sharey`.
+
+    Returns
+    -------
+    figure : Figure
+        The figure. Pyplot does not know it, so it need not be closed.
+    axes : ndarray of Axes, (rows, columns)
+        Its axes, as an array of two dimensions even if there is only one of them.
     """
     with sns.axes_style("ticks"), sns.color_palette("colorblind"):
         figure = Picture(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
@@ -51,155 +79,188 @@ def new_figure(
     return figure, axes
 
 
-def save_figure(
-    figure: mpl.figure.Figure, name: str, scale: str = "quick", folder: str = ""
-) -> None:
-    """Write the figure as PNG and SVG, the same bytes for the same results.
+def save_figure(figure: Figure, name: str, scale: str = "quick", folder: str = "") -> None:
+    """Write a figure as PNG and as SVG; equal results give files that are equal to the byte.
 
     Parameters
     ----------
     figure : Figure
-        What `new_figure` gave.
+        The figure, as `new_figure` returned it.
     name : str
-        Name of the files, without ending.
+        Name of the two files, without an ending.
     scale : {"quick", "paper"}
-        Says the folder, `figures/quick/` or `figures/`.
+        Scale of the results, which selects the folder: `figures/quick/` or `figures/`.
     folder : str
-        Another one, unless empty.
+        Another folder for the files; if it is empty, `scale` selects one.
 
     Raises
     ------
     ValueError
-        The scale is unknown, the figure is none, or the folder cannot be written.
+        If the scale is unknown, `figure` is not a figure, or the folder cannot be written.
     """
-    (
-        _choice("scale", scale, ("quick", "paper")),
-        _require(
-            isinstance(figure, mpl.figure.Figure), "figure", figure, "what new_figure gave first"
-        ),
+    _choice("scale", scale, ("quick", "paper"))
+    _require(
+        isinstance(figure, Figure), "figure", figure, "the figure alone that new_figure returns"
     )
-    into = (
-        Path(str(folder))
-        if folder
-        else growlib.HOME / "figures" / ("quick" if scale == "quick" else "")
-    )
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+
+    if folder:
+        directory = Path(str(folder))
+    elif scale == "quick":
+        directory = growlib.HOME / "figures" / "quick"
+    else:
+        directory = growlib.HOME / "figures"
+
+    # By default matplotlib writes its version and the date, and random names into an SVG.
+    metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+    for kind in ("png", "svg"):
         with (
-            _replacing(into / f"{name}.{kind}", "folder") as temporary,
+            _replacing(directory / f"{name}.{kind}", "folder") as temporary,
             mpl.rc_context({"svg.hashsalt": "growlib"}),
         ):
-            figure.savefig(temporary, format=kind, metadata=metadata, dpi=150)
+            figure.savefig(temporary, format=kind, metadata=metadata[kind], dpi=150)
 
 
-def _one_axes(axes):
-    """Say so if the argument `axes` is not a single one."""
+# ----------------------------------------------------------------------------------- shared plots
+
+
+def _require_one_axes(axes):
+    """Raise ValueError if the argument `axes` is not one Axes; `new_figure` returns an array."""
     _require(
-        isinstance(axes, mpl.axes.Axes),
+        isinstance(axes, Axes),
         "axes",
         type(axes).__name__,
-        "one Axes, such as axes[0, 0] of new_figure's",
+        "one Axes, such as axes[0, 0] of those that new_figure returns",
     )
 
 
-def plot_histories(
-    history: pd.DataFrame, axes: mpl.axes.Axes, y: str = "test_loss"
-) -> mpl.axes.Axes:
-    """Draw a column over the epochs, an arm a colour and dash: median and middle half of the trials; return the axes.
+def plot_histories(history: pd.DataFrame, axes: Axes, y: str = "test_loss") -> Axes:
+    """Plot a column against the epoch, with a line for each arm, and return the axes.
+
+    The line is the median over the trials, and the band around it reaches from their first to
+    their third quartile. Each arm has its colour and its dash.
 
     Parameters
     ----------
     history : DataFrame
-        As of `Run.history`, of one setting; several arms are told apart.
+        Rows of `Run.history` for one setting, in one arm or several.
     axes : Axes
-        Where to draw.
+        Axes to plot into.
     y : str
-        The column, dimensionless.
+        Column to plot, dimensionless.
+
+    Returns
+    -------
+    Axes
+        The same axes.
 
     Raises
     ------
     ValueError
-        The frame lacks a column, or `axes` is not one Axes.
+        If the frame lacks a column, or `axes` is not a single Axes.
     """
-    (
-        _one_axes(axes),
-        _frame("history", history, "arm", "epoch", "trial"),
-        _choice("y", y, history.select_dtypes("number").columns),
-    )
-    for arm, part in history.groupby("arm"):
-        wide = part.pivot(index="epoch", columns="trial", values=y)
+    _require_one_axes(axes)
+    _frame("history", history, "arm", "epoch", "trial")
+    _choice("y", y, history.select_dtypes("number").columns)
+
+    for arm, rows in history.groupby("arm"):
+        values = rows.pivot(index="epoch", columns="trial", values=y)  # (epochs, trials)
+        first_quartile, third_quartile = values.quantile([0.25, 0.75], axis=1).to_numpy()
         axes.fill_between(
-            wide.index,
-            *wide.quantile([0.25, 0.75], axis=1).to_numpy(),
-            color=COLOURS[arm],
-            alpha=0.15,
-            lw=0,
+            values.index, first_quartile, third_quartile, color=COLOURS[arm], alpha=0.15, lw=0
         )
         axes.plot(
-            wide.index,
-            wide.median(axis=1),
-            label=f"{arm}, median of {in_thousands(wide.shape[1])}",
+            values.index,
+            values.median(axis=1),
+            label=f"{arm}, median of {in_thousands(values.shape[1])}",
             color=COLOURS[arm],
             ls=DASHES[arm],
         )
+
     axes.set(xlabel="epoch", ylabel=f"{y.replace('_', ' ')} (dimensionless)")
     axes.legend(frameon=False, fontsize=8)
     return axes
 
 
 def plot_mirrored(
-    finals: pd.DataFrame, axes: mpl.axes.Axes, value: str = "test_loss", below: str = "grown"
-) -> mpl.axes.Axes:
-    """Draw mirrored log-log histograms (Figure 3): growing above, the arm `below` below; lines mark means, dots medians.
+    finals: pd.DataFrame, axes: Axes, value: str = "test_loss", below: str = "grown"
+) -> Axes:
+    """Plot the histograms of two arms as mirror images, as in Figure 3, and return the axes.
 
-    The count axis is logarithmic in both directions, in trials a bin; diverged trials are left out. Returns the axes.
+    The growing arm points up and the other arm down. A line marks the mean of each arm and a dot
+    its median. The values are on a logarithmic scale, and so are the counts in both directions, in
+    trials per bin. Diverged trials are left out.
 
     Parameters
     ----------
     finals : DataFrame
-        As of `Run.finals`, of one setting in both arms.
+        Rows of `Run.finals` for one setting, in the growing arm and in the other one.
     axes : Axes
-        Where to draw.
+        Axes to plot into.
     value : str
-        The column, dimensionless.
-    below : str
-        The arm below, "grown" or "static".
+        Column to plot, dimensionless and positive.
+    below : {"grown", "static"}
+        The arm that points down.
+
+    Returns
+    -------
+    Axes
+        The same axes.
 
     Raises
     ------
     ValueError
-        The frame lacks a column or an arm, or `axes` is not one Axes.
+        If the frame lacks a column or the arm `below`, or `axes` is not a single Axes.
     """
-    (
-        _one_axes(axes),
-        _frame("finals", finals, "arm", "diverged"),
-        _choice("value", value, finals.select_dtypes("number").columns),
-    )
-    fine = finals[
-        finals["arm"].isin(("growing", _choice("below", below, finals["arm"].unique())))
-        & ~finals["diverged"]
-    ]
-    bins = np.geomspace(fine[value].min(), fine[value].max(), 61 if len(fine) > 2000 else 25)
+    _require_one_axes(axes)
+    _frame("finals", finals, "arm", "diverged")
+    _choice("value", value, finals.select_dtypes("number").columns)
+    _choice("below", below, finals["arm"].unique())
+
+    shown = finals[finals["arm"].isin(("growing", below)) & ~finals["diverged"]]
+    bins = _logarithmic_bins(shown[value])
     for arm, sign in (("growing", 1), (below, -1)):
-        values = fine.loc[fine["arm"] == arm, value]
-        counts = sign * np.histogram(values, bins)[0]
-        axes.stairs(
-            counts,
-            bins,
-            fill=True,
-            color=COLOURS[arm],
-            alpha=0.75,
-            label=arm,
-            hatch=None if sign > 0 else "////",
-        )
-        axes.vlines(values.mean(), 0, sign * abs(counts).max(), color="black", lw=2, ls=DASHES[arm])
-        axes.plot(values.median(), sign, "o", color="white", markeredgecolor="black", ms=6)
-        axes.annotate(
-            f"{arm}, {in_thousands(len(values))}",
-            (0.02, 0.5 + 0.47 * sign),
-            xycoords="axes fraction",
-            va="center",
-            color=COLOURS[arm],
-        )
+        _plot_half(axes, arm, sign, shown.loc[shown["arm"] == arm, value], bins)
+
+    _explain_marks(axes)
+    axes.axhline(0, color="black", lw=0.8)  # between the two halves
+    _set_mirrored_scales(axes, shown[value])
+    axes.set(xlabel=f"final {value.replace('_', ' ')} (dimensionless)", ylabel="trials in a bin")
+    return axes
+
+
+def _logarithmic_bins(values):
+    """The edges of bins that are equally wide in the logarithm; many values get more of them."""
+    number = 60 if len(values) > 2000 else 24
+    return np.geomspace(values.min(), values.max(), number + 1)
+
+
+def _plot_half(axes, arm, sign, values, bins):
+    """Plot one arm with its mean, median and name, upwards if `sign` is 1 and down if it is -1."""
+    counts = sign * np.histogram(values, bins)[0]
+    axes.stairs(
+        counts,
+        bins,
+        fill=True,
+        color=COLOURS[arm],
+        alpha=0.75,
+        label=arm,
+        hatch=None if sign == 1 else "////",
+    )
+
+    longest = sign * abs(counts).max()
+    axes.vlines(values.mean(), 0, longest, color="black", lw=2, ls=DASHES[arm])
+    axes.plot(values.median(), sign, "o", color="white", markeredgecolor="black", ms=6)
+    axes.annotate(
+        f"{arm}, {in_thousands(len(values))}",
+        (0.02, 0.5 + 0.47 * sign),
+        xycoords="axes fraction",
+        va="center",
+        color=COLOURS[arm],
+    )
+
+
+def _explain_marks(axes):
+    """Say in the upper right corner what the line and the dot mean."""
     axes.text(
         0.98,
         0.97,
@@ -209,17 +270,18 @@ def plot_mirrored(
         ha="right",
         fontsize=7,
     )
-    axes.axhline(0, color="black", lw=0.8)
-    axes.set(
-        xscale="log",
-        yscale="symlog",
-        xlabel=f"final {value.replace('_', ' ')} (dimensionless)",
-        ylabel="trials in a bin",
-    )
-    axes.set_ylim(*(6 * max(map(abs, axes.get_ylim())) * np.array([-1, 1])))
+
+
+def _set_mirrored_scales(axes, values):
+    """Make the scales logarithmic, that of the counts alike in both directions."""
+    axes.set(xscale="log", yscale="symlog")
+
+    # The counts fill only a part of the height, so that the text in the corners has room.
+    limit = 6 * max(abs(end) for end in axes.get_ylim())
+    axes.set_ylim(-limit, limit)
     axes.yaxis.set_major_formatter(lambda count, _: f"{abs(count):.0f}")
-    axes.xaxis.set_major_locator(
-        mpl.ticker.LogLocator(subs=(1, 3) if fine[value].max() < 300 * fine[value].min() else (1,))
-    )
+
+    # Where the values span few decades, powers of ten alone would be too few ticks.
+    few_decades = values.max() < 300 * values.min()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if few_decades else (1,)))
     axes.xaxis.set_minor_formatter("")
-    return axes

@@ -1,4 +1,16 @@
-"""Grids of settings, cut into cells, computed by workers and stored."""
+"""Run studies and read stored results.
+
+Open this module to run a sweep, on this machine or on a cluster, or to see how the published
+studies were computed. It imports growlib and `growkit.statistics`.
+
+A study passes through these stages, which follow one another in this file:
+
+    grid       a mapping as in data/studies.toml; its lists of values are crossed
+    setting    a dict of arguments of `growlib.fit`, with the task by name
+    cell       a setting and as many of its networks as train in about a minute
+    frames     finals, history and curves: of a cell in one file of .cache/cells, of a published
+               study in three files of data/
+"""
 
 import contextlib
 import hashlib
@@ -8,6 +20,7 @@ import json
 import math
 import os
 import signal
+import sys
 import threading
 import time
 import tomllib
@@ -15,9 +28,10 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import fields, replace
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,12 +49,13 @@ from growlib import (
     METHODS,
     TASKS,
     VARIED,
+    Growth,
     _choice,
     _described,
     _flops,
-    _networks,
     _replacing,
     _require,
+    _trials,
     _whole,
     _wholes,
     arms,
@@ -50,134 +65,223 @@ from growlib import (
     with_sums,
 )
 
-_ONE_CELL = threading.Lock()  # a process computes one cell at a time
-CELL_SECONDS, CORE_FLOPS = (
-    60,
-    8e9,
-)  # work in one piece of a study, by what a core does in a second, roughly
-KEPT_TRIALS, DRAWN_TRIALS, MAPPED_TRIALS = (
-    200,
-    20,
-    3,
-)  # trials whose history, fit on a line, and classes on a plane a study keeps
-CHOSEN = ("start", "target", "coupling", "lr")  # kept in float64, so that they can be looked up
-FRAMES = {
-    "finals": "",
-    "history": "-history",
-    "curves": "-curves",
-}  # what is kept of a study, and how the names of its files end
+# The frames that are kept of a study, and what is appended to its name in the names of their files.
+FRAMES = {"finals": "", "history": "-history", "curves": "-curves"}
 
+# A cell is about a minute of work for one core, which does very roughly this many operations a
+# second.
+CELL_SECONDS = 60
+CORE_FLOPS = 8e9
 
+# How many trials of a setting a study keeps: of the history, of the predictions on a line (one
+# input), and of the predicted classes on a plane (two inputs).
+KEPT_TRIALS = 200
+DRAWN_TRIALS = 20
+MAPPED_TRIALS = 3
+
+# The columns that are stored in float64, so that rows can be selected by their values.
+CHOSEN = ("start", "target", "coupling", "lr")
+
+# The controller mask as the paper's program sets it, and as the paper's text describes it.
 READINGS = {
     "released": {"mask": "shared", "learns_from": "size"},
     "described": {"mask": "neuron", "learns_from": "loss"},
 }
-_TABLE = (
-    Path(growlib.__file__).parent / "data" / "studies.toml"
-)  # the settings of every study; how to read it stands at its head
-STUDIES = tomllib.loads(_TABLE.read_text()) if _TABLE.exists() else {}
+
+_TASK_OPTIONS = ("points", "test_points", "noise", "gap", "classes")
+_FIT_ARGUMENTS = inspect.signature(fit).parameters
+
+# ---------------------------------------------------------------------------- from grid to settings
 
 
 def _settings(grid):
-    """The settings of a grid, arguments of `fit` each: a list is crossed with the others."""
+    """The settings of a grid, or of several grids one after the other."""
     parts = grid if isinstance(grid, list | tuple) else [grid]
-    fine = parts and all(
-        isinstance(part, Mapping)
-        and "task" in part
-        and isinstance(part.get("controls", {}), Mapping)
-        for part in parts
-    )
     _require(
-        fine, "grid", grid, "a mapping that names a task and other arguments of fit, or several"
+        parts and all(_is_grid(part) for part in parts),
+        "grid",
+        grid,
+        "a mapping that names a task and other arguments of fit, or several",
     )
-    settings = [
-        _setting(dict(zip(part, values, strict=True)))
-        for part in itertools.chain(*map(_controlled, parts))
-        for values in itertools.product(
-            *(value if isinstance(value, list) else [value] for value in part.values())
-        )
-    ]
+    settings = []
+    for part in parts:
+        for controlled in _controlled(part):
+            settings += [_setting(chosen) for chosen in _crossed(controlled)]
     _require(settings, "grid", grid, "at least one value in each of its lists")
     return settings
 
 
+def _is_grid(part):
+    return (
+        isinstance(part, Mapping)
+        and "task" in part
+        and isinstance(part.get("controls", {}), Mapping)
+    )
+
+
 def _controlled(part):
-    """The part of a grid once for each of its `controls`, with what that changes."""
-    bare = {name: value for name, value in part.items() if name not in ("controls", "tuning")}
-    return [
-        bare | {"control": name} | change for name, change in part.get("controls", {}).items()
-    ] or [bare]
+    """The grid once for each of its `controls`, each with the control's name and its changes."""
+    plain = {name: value for name, value in part.items() if name not in ("controls", "tuning")}
+    controls = part.get("controls", {})
+    if not controls:
+        return [plain]
+    return [plain | {"control": control} | changes for control, changes in controls.items()]
+
+
+def _crossed(part):
+    """Every combination of the values of a grid; only a list holds several values."""
+    choices = [value if isinstance(value, list) else [value] for value in part.values()]
+    return [dict(zip(part, values, strict=True)) for values in itertools.product(*choices)]
 
 
 def _setting(chosen):
-    """One setting of a grid: what its names belong to, task, growth or `fit`, gets it."""
-    chosen = {
-        name: _spread(value) if isinstance(value, Mapping) else value
-        for name, value in chosen.items()
-    }
-    reading = (
-        READINGS[_choice("reading", chosen.pop("reading"), READINGS)] if "reading" in chosen else {}
-    )
-    method = METHODS[
-        _choice(
-            "method",
-            chosen.pop("method", "ControllerMask" if reading else "AuxiliaryWeight"),
-            METHODS,
-        )
-    ]
-    growth, arm = chosen.pop("growth", None), _choice("arm", chosen.pop("arm", "growing"), ARMS)
-    moved = reading | {
-        f.name: chosen.pop(f.name) for f in fields(growth or method) if f.name in chosen
-    }
-    options = {
-        name: chosen.pop(name)
-        for name in ("points", "test_points", "noise", "gap", "classes")
-        if name in chosen
-    }
-    known = {"task", "kept", *inspect.signature(fit).parameters} - {
-        "task_or_name",
+    """The setting that one combination of values describes.
+
+    The growth and the task take the names that belong to them; `fit` takes the rest.
+    """
+    rest = {}
+    for name, value in chosen.items():
+        rest[name] = _evenly_spaced(value) if isinstance(value, Mapping) else value
+
+    reading = {}
+    default_method = "AuxiliaryWeight"
+    if "reading" in rest:
+        reading = READINGS[_choice("reading", rest.pop("reading"), READINGS)]
+        default_method = "ControllerMask"
+    method = METHODS[_choice("method", rest.pop("method", default_method), METHODS)]
+    growth = rest.pop("growth", None)
+    _require(
+        growth is None or isinstance(growth, Growth),
         "growth",
-        "progress",
-        "keep_weights",
-    }
-    for name in chosen:
-        _choice("grid", name, known | {"arm", "method", "reading", "growth", *moved, *options})
-    task(_choice("task", chosen["task"], TASKS), **options)
-    return (
-        chosen
-        | ({"options": options} if options else {})
-        | {"growth": replace(growth, **moved) if growth else arms(method, **moved)[arm]}
+        growth,
+        "an AuxiliaryWeight or a ControllerMask",
     )
+    arm = _choice("arm", rest.pop("arm", "growing"), ARMS)
+
+    growth_names = [field.name for field in fields(growth or method)]
+    growth_values = reading | _taken(rest, growth_names)
+    options = _taken(rest, _TASK_OPTIONS)
+
+    _check_names(rest, growth_names)
+    # Making the task here refuses, before anything is computed, options that it does not take.
+    task(_choice("task", rest["task"], TASKS), **options)
+
+    if growth is None:
+        growth = arms(method, **growth_values)[arm]
+    else:
+        growth = replace(growth, **growth_values)
+    if options:
+        rest["options"] = options
+    return rest | {"growth": growth}
 
 
-def _spread(spec):
-    """The values from first to last, each so far from the next, whole or as powers of ten: one value of a grid with many in it."""
-    values = np.round(np.arange(spec["first"], spec["last"] + spec["each"] / 2, spec["each"]), 2)
-    return 10**values if spec.get("powers_of_ten") else values.astype(int)
+def _check_names(rest, growth_names):
+    """Refuse a name in `rest` that no part of a setting takes."""
+    not_in_a_grid = {"task_or_name", "growth", "progress", "keep_weights"}
+    fit_names = [name for name in _FIT_ARGUMENTS if name not in not_in_a_grid]
+    kit_names = ["task", "kept", "arm", "method", "reading", "growth"]
+    for name in rest:
+        _choice("grid", name, [*kit_names, *fit_names, *growth_names, *_TASK_OPTIONS])
+
+
+def _taken(rest, names):
+    """The values that `rest` holds for the names; they are removed from it."""
+    return {name: rest.pop(name) for name in names if name in rest}
+
+
+def _evenly_spaced(spec):
+    """The numbers from `first` to `last` in steps of `each`, as integers or as powers of ten.
+
+    They are one value of a grid, with a number for each network.
+    """
+    steps = np.arange(spec["first"], spec["last"] + spec["each"] / 2, spec["each"])
+    numbers = np.round(steps, 2)
+    if spec.get("powers_of_ten"):
+        return 10**numbers
+    return numbers.astype(int)
+
+
+# -------------------------------------------------------------------------------- published studies
+
+
+def _read_studies():
+    """The grids of data/studies.toml by the names of the studies; {} if no checkout holds the file.
+
+    The head of the file says how to read it. The checkout is around growlib.py, or GROWLIB_HOME
+    names it.
+    """
+    for checkout in (Path(growlib.__file__).parent, growlib.HOME):
+        table = checkout / "data" / "studies.toml"
+        if table.exists():
+            return tomllib.loads(table.read_text(encoding="utf-8"))
+    return {}
+
+
+STUDIES = _read_studies()
+
+
+def _published_name(study):
+    """Return the name of a published study, or raise an error that says which names there are."""
+    if not STUDIES:
+        raise FileNotFoundError(
+            f"study {study!r} is not installed: the stored studies come with the repository, "
+            "and GROWLIB_HOME names the folder of a checkout"
+        )
+    return _choice("study", study, STUDIES)
 
 
 def published(study: str, scale: str = "paper") -> list[dict]:
-    """Return the settings of a published study, arguments of `fit` each, an arm after the other; a rate "tuned" is looked up in data/.
+    """Return the settings of a published study, a dict of arguments of `fit` for each arm.
 
-    At the quick scale there are fewer trials of them; on the large sets also fewer points and epochs, of the two sweeps fewer settings.
-    ValueError where the study or the scale is unknown.
+    The quick scale has fewer trials, on large sets also fewer points and epochs, and fewer settings
+    of the two sweeps. Where the grid says "tuned", the learning rate is the best one in the stored
+    results of the study "tuning".
+
+    Parameters
+    ----------
+    study : str
+        One of `STUDIES`.
+    scale : {"paper", "quick"}
+        The published number of trials, or a small sample.
+
+    Raises
+    ------
+    ValueError
+        If the study or the scale is unknown.
+    FileNotFoundError
+        If growlib was installed without the repository, or "tuning" is needed and not stored.
     """
-    shared = dict(STUDIES[_choice("study", study, STUDIES)])
-    parts, quick, _ = shared.pop("part", [{}]), shared.pop("quick"), shared.pop("kept_rows", None)
-    if "tunes" in shared:  # the learning rates of another study, on trials of their own
+    shared = dict(STUDIES[_published_name(study)])
+    parts = shared.pop("part", [{}])
+    quick = shared.pop("quick")
+    shared.pop("kept_rows", None)
+    if "tunes" in shared:
+        # This study tries the learning rates of another one, on trials of its own.
         parts = [part | part["tuning"] for part in STUDIES[shared.pop("tunes")]["part"]]
     if _choice("scale", scale, ("quick", "paper")) == "quick":
         parts = quick if isinstance(quick, list) else [part | quick for part in parts]
+
     settings = _settings([shared | part for part in parts])
-    tried = stored("tuning") if any(s.get("lr") == "tuned" for s in settings) else None
-    settings = [s | {"lr": _tuned(s, tried)} if s.get("lr") == "tuned" else s for s in settings]
-    return list(
-        {json.dumps(_described(s)): s for s in settings}.values()
-    )  # the tuned rate may be the published one
+    if any(_is_tuned(setting) for setting in settings):
+        tried = stored("tuning")
+        for setting in settings:
+            if _is_tuned(setting):
+                setting["lr"] = _best_rate(setting, tried)
+    # The best rate may be the published one; then the setting would be there twice.
+    different = {json.dumps(_described(setting)): setting for setting in settings}
+    return list(different.values())
 
 
-def _tuned(setting, tried):
-    """The learning rate whose median task loss on the test points is lowest in the finals `tried`; diverged trials are worst."""
+def _is_tuned(setting):
+    rate = setting.get("lr")
+    return isinstance(rate, str) and rate == "tuned"
+
+
+def _best_rate(setting, tried):
+    """The learning rate of the finals `tried` with the lowest median task loss on the test points.
+
+    A trial that diverged counts as worst.
+    """
     growth = setting["growth"]
     alike = {
         "task": setting["task"],
@@ -186,417 +290,628 @@ def _tuned(setting, tried):
         "method": type(growth).__name__,
         "arm": growth.arm(),
     }
-    tried = tried[(tried[list(alike)] == list(alike.values())).all(axis=1)]
+    rows = tried[(tried[list(alike)] == list(alike.values())).all(axis=1)]
     _require(
-        len(tried),
+        len(rows),
         "control",
         setting["control"],
         f"one whose rates the study 'tuning' tried for {growth.arm()} on {setting['task']}",
     )
-    return (
-        tried["test_task_loss"]
-        .where(~tried["diverged"], np.inf)
-        .groupby(tried["lr"])
-        .median()
-        .idxmin()
-    )
-
-
-def results(name: str, scale: str = "paper") -> SimpleNamespace:
-    """Return the frames `finals`, `history` and `curves` of a published study, and in `origin` one line that says where they come from.
-
-    At the quick scale they are trained here; at the paper scale they are those in `data/`, and what that lacks is computed.
-
-    Parameters
-    ----------
-    name : str
-        One of `STUDIES`.
-    scale : {"quick", "paper"}
-        A small honest sample, trained now, or the published number of trials.
-
-    Raises
-    ------
-    ValueError
-        The name or the scale is unknown.
-    """
-    settings, began = published(name, scale), time.perf_counter()
-    if scale == "paper":
-        study(name)
-        frames, how = (
-            {what: stored(name, what) for what in FRAMES},
-            f"from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes.",
-        )
-    else:
-        with _progress(name) as report:
-            frames = _select(name, [_compute(cell, report) for cell in _cells(settings, math.inf)])
-        frames = {
-            what: frame if what == "curves" else with_sums(frame) for what, frame in frames.items()
-        }
-        how = f"trained here in {time.perf_counter() - began:.0f} s."
-    return SimpleNamespace(
-        **frames, origin=f"{in_thousands(settings[0]['trials'])} trials an arm, {how}"
-    )
-
-
-def study(
-    name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: int = 2, client=None
-) -> pd.DataFrame:
-    """Return the finals of every setting × trial of a grid; what the store holds already is not computed again.
-
-    The work is cut into cells of about a minute, kept in `.cache/cells` as they are finished: a study that was stopped
-    goes on from there. The frame does not depend on the workers, their number or the order they finish in.
-
-    Parameters
-    ----------
-    name : str
-        What the progress bar calls it; without a grid one of `STUDIES`, which is also written to `data/`.
-    grid : mapping or sequence of mappings, optional
-        The `task` by name, its options, the `arm`, `method` and `reading` or a `growth` and its arguments, and what else `fit` takes;
-        a list of values is crossed with the other lists, a tuple is one value; `controls` maps a name to what it changes.
-        `kept` is how many trials keep their histories and fits.
-    workers : int
-        Local processes, of one thread each.
-    client : dask.distributed.Client, optional
-        A cluster to compute on instead; its workers share this file system.
-
-    Raises
-    ------
-    ValueError
-        The name is unknown, the grid holds what `fit` does not take, or the store cannot be written.
-    RuntimeError
-        A local worker died; finished cells stay.
-    """
-    if grid is None and is_stored(name):
-        return stored(name)
-    settings = published(name) if grid is None else _settings(grid)
-    found = _computed(name, _cells(settings), _whole("workers", workers), client)
-    frames = _select(name, [frame for frame, _ in found])
-    if grid is None:
-        about = {
-            "study": name,
-            "method": growlib.METHOD,
-            "settings": [_described(s) for s in settings],
-            "core_minutes": round(sum(minutes for _, minutes in found), 1),
-            "torch": torch.__version__.split("+")[0],
-            "cpu": torch.backends.cpu.get_cpu_capability(),
-            "compiled": has_compiler(),
-        }
-        for what in reversed(FRAMES):  # the finals last: they say that the study is there
-            _write_parquet([frames[what]], _path(name, what), about)
-    return with_sums(frames["finals"])
+    losses = rows["test_task_loss"].where(~rows["diverged"], np.inf)
+    return losses.groupby(rows["lr"]).median().idxmin()
 
 
 def stored(study: str, what: str = "finals") -> pd.DataFrame:
-    """Return the committed frame of a study.
+    """Return one stored frame of a published study.
 
     Parameters
     ----------
     study : str
         One of `STUDIES`.
     what : {"finals", "history", "curves"}
-        A row a trial; a row a trial and logged epoch, for the first 200 trials; or predictions on a grid
-        (first 20 trials) and confusion counts. Columns and units stand in data/README.md.
+        "finals" has a row for each trial. "history" has a row for each logged epoch of the first
+        200 trials. "curves" has the predictions of the first 20 trials on a grid, and confusion
+        counts. data/README.md lists the columns and their units.
 
     Raises
     ------
     ValueError
-        The study or `what` is unknown.
+        If the study or `what` is unknown.
     FileNotFoundError
-        `data/` does not hold the study.
+        If `data/` does not hold the study, or growlib was installed without the repository.
     """
     path = _path(study, what)
     if not path.exists():
         raise FileNotFoundError(
             f"study {study!r} is not in {path.parent}; `make paper` computes it"
         )
-    frame = (
-        pq.read_table(path)
-        .to_pandas()
-        .drop(columns="gate" if what == "finals" else [], errors="ignore")
-    )
-    return frame if what == "curves" else with_sums(frame)
+    frame = pq.read_table(path).to_pandas()
+    if what == "curves":
+        return frame
+    if what == "finals":
+        frame = frame.drop(columns="gate", errors="ignore")
+    return with_sums(frame)
 
 
-def _path(study, what="finals"):
-    return (
-        growlib.HOME
-        / "data"
-        / f"{_choice('study', study, STUDIES)}{FRAMES[_choice('what', what, FRAMES)]}.parquet"
-    )
+def _path(name, what="finals"):
+    """The file of `data/` that holds a frame of a published study."""
+    file = _published_name(name) + FRAMES[_choice("what", what, FRAMES)]
+    return growlib.HOME / "data" / f"{file}.parquet"
 
 
 def about_stored(study: str) -> dict:
-    """Return the settings and the circumstances (method, torch, processor, core-minutes) that a stored study was made with.
+    """Return how a stored study was computed: settings, method number, torch, CPU, core-minutes.
 
-    ValueError where the study is unknown, FileNotFoundError where it is not stored.
+    Raises ValueError if the study is unknown, FileNotFoundError if it is not stored.
     """
     return json.loads(pq.read_schema(_path(study)).metadata[b"growlib"])
 
 
 def is_stored(study: str) -> bool:
-    """Return whether `data/` holds the whole study, with the settings and the method of this program; ValueError where it is unknown."""
-    about = about_stored(study) if all(_path(study, what).exists() for what in FRAMES) else {}
-    return about.get("method") == growlib.METHOD and about["settings"] == [
-        _described(s) for s in published(study)
+    """Return whether `data/` holds a study as this version of growlib would compute it.
+
+    All three files must be there, with the settings and the method number of this version. Raises
+    ValueError if the study is unknown, FileNotFoundError if growlib was installed without the
+    repository.
+    """
+    paths = [_path(study, what) for what in FRAMES]
+    if not all(path.exists() for path in paths):
+        return False
+    about = about_stored(study)
+    if about.get("method") != growlib.METHOD:
+        return False
+    return about["settings"] == [_described(setting) for setting in published(study)]
+
+
+# --------------------------------------------------------------------------- from settings to cells
+
+
+class _Ensemble(NamedTuple):
+    """Networks that can train side by side."""
+
+    shared: dict  # the arguments of `fit` that all of them have in common
+    networks: pd.DataFrame  # a row for each network: the columns of `VARIED`, lr, data_seed, trials
+
+
+def _networks(settings):
+    """The networks of the settings, as ensembles, all in the order of the settings.
+
+    Settings share an ensemble if they differ only in the columns of its `networks`.
+    """
+    shared_of = {}
+    rows_of = {}
+    for setting in settings:
+        shared, varied = _shared_and_varied(setting)
+        key = json.dumps([_described(shared), list(varied)], sort_keys=True)
+        shared_of.setdefault(key, shared)
+        trials = setting.get("trials", _FIT_ARGUMENTS["trials"].default)
+        rows_of.setdefault(key, []).append(_network_rows(varied, trials))
+    return [
+        _Ensemble(shared_of[key], pd.concat(rows, ignore_index=True))
+        for key, rows in rows_of.items()
     ]
+
+
+def _shared_and_varied(setting):
+    """What all networks of an ensemble have in common, and the values that may differ."""
+    growth = setting["growth"]
+    varied = {name: getattr(growth, name) for name in VARIED}
+    for name in ("lr", "data_seed"):
+        if setting.get(name) is not None:
+            varied[name] = setting[name]
+    shared = {
+        name: value for name, value in setting.items() if name != "trials" and name not in varied
+    }
+    defaults = {field.name: field.default for field in fields(growth) if field.name in VARIED}
+    shared["growth"] = replace(growth, **defaults)
+    return shared, varied
+
+
+def _network_rows(varied, trials):
+    """A row for each network, every trial at each of the values (a single value holds for all)."""
+    columns = [np.reshape(value, (-1, 1)) for value in varied.values()]  # (values, 1) or (1, 1)
+    columns = np.broadcast_arrays(*columns, _trials(trials))  # (values, trials)
+    names = [*varied, "trials"]
+    return pd.DataFrame({name: column.ravel() for name, column in zip(names, columns, strict=True)})
 
 
 def _cells(settings, seconds=None):
-    """The pieces of a study, arguments of `fit` each, of about `seconds` of work on one core."""
+    """The cells of a study, each with about `seconds` of work for one core."""
     cells = []
     for shared, networks in _networks(settings):
-        most = (seconds or CELL_SECONDS) / _seconds(shared)
-        most = (
-            len(networks)
-            if most > len(networks)
-            else max(1, int(most))
-            if most < BLOCK
-            else int(most) // BLOCK * BLOCK
-        )
-        for first in range(0, len(networks), most):
-            part = {
-                name: column.tolist() for name, column in networks[first : first + most].items()
-            }
-            growth = replace(shared["growth"], **{name: part.pop(name) for name in VARIED})
-            cells.append(shared | part | {"growth": growth})
+        wanted = (seconds or CELL_SECONDS) / _seconds(shared)
+        length = _cell_length(wanted, len(networks))
+        for first in range(0, len(networks), length):
+            cells.append(_cell(shared, networks[first : first + length]))
     return cells
 
 
+def _cell_length(wanted, networks):
+    """How many networks a cell holds, near `wanted`: of many networks whole blocks of `fit`."""
+    if wanted > networks:
+        return networks
+    if wanted < BLOCK:
+        return max(1, int(wanted))
+    return int(wanted) // BLOCK * BLOCK
+
+
+def _cell(shared, networks):
+    """The arguments of `fit` that train these networks of an ensemble."""
+    values = {name: column.tolist() for name, column in networks.items()}
+    growth = replace(shared["growth"], **_taken(values, VARIED))
+    return shared | values | {"growth": growth}
+
+
 def _seconds(setting):
-    """What a network of this setting takes one core, within a factor of two (fitted to the scaling study)."""
-    what, widths = (
-        task(setting["task"], **setting.get("options", {})),
-        _wholes("width", setting.get("width", 9)),
-    )
-    return (
-        np.max(setting.get("epochs", 4000))
-        * what.train_points
-        * (160 + _flops(what, widths) * sum(widths) / (1 + what.outputs / 4))
-        / CORE_FLOPS
-    )
+    """How long one core trains one network of a setting, within a factor of two.
+
+    The formula was fitted to the study "scaling".
+    """
+    learned = task(setting["task"], **setting.get("options", {}))
+    epochs = np.max(setting.get("epochs", _FIT_ARGUMENTS["epochs"].default))
+    widths = _wholes("width", setting.get("width", _FIT_ARGUMENTS["width"].default))
+    operations = _flops(learned, widths) * sum(widths) / (1 + learned.outputs / 4)
+    return epochs * learned.train_points * (160 + operations) / CORE_FLOPS
+
+
+# ----------------------------------------------------------------------------- from cells to frames
 
 
 def _compute(cell, report=None):
-    """Train one cell and return what is kept of it: the `FRAMES`."""
-    what, kept = (
-        task(cell["task"], **cell.get("options", {})),
-        _whole("kept", cell.get("kept", KEPT_TRIALS)),
-    )
-    run = fit(
-        what,
-        progress=report,
-        **{name: value for name, value in cell.items() if name not in ("task", "options", "kept")},
-    )
-    curves = [_on_a_grid(run, kept)] + (
-        [run.confusion().assign(kind="confusion")] if what.classes else []
-    )
-    last = run.finals["epochs"].max()
-    return dict(
-        zip(
-            FRAMES,
-            (
-                run.finals,
-                run.history[run.history["trial"] < kept],
-                pd.concat(curves).assign(epochs=last),
-            ),
-            strict=True,
-        )
-    )
+    """Train the networks of a cell and return what is kept of them, the three `FRAMES`."""
+    learned = task(cell["task"], **cell.get("options", {}))
+    kept = _whole("kept", cell.get("kept", KEPT_TRIALS))
+    arguments = {
+        name: value for name, value in cell.items() if name not in ("task", "options", "kept")
+    }
+    run = fit(learned, progress=report, **arguments)
+    curves = [_on_a_grid(run, kept)]
+    if learned.classes:
+        curves.append(run.confusion().assign(kind="confusion"))
+    return {
+        "finals": run.finals,
+        "history": run.history[run.history["trial"] < kept],
+        "curves": pd.concat(curves).assign(epochs=run.finals["epochs"].max()),
+    }
 
 
 def _on_a_grid(run, kept):
-    """The predictions of a run's first trials on a line, or the classes that they find on a plane."""
-    line, most = (
-        pd.Series(np.linspace(-1, 1, 201), name="x"),
-        DRAWN_TRIALS if run.task.inputs == 1 else MAPPED_TRIALS,
-    )
-    grid = (
-        line.to_frame()
-        if run.task.inputs == 1
-        else pd.merge(line[::2].rename("x2"), line[::2], how="cross")[["x", "x2"]]
-    )
-    drawn = np.flatnonzero(run.networks["trial"] < min(kept, most))
-    found = run.predict(grid.to_numpy())[drawn]
-    found = found.argmax(-1) if run.task.loss == "softmax" else found[:, :, 0]
-    return (
-        run.networks.iloc[drawn]
-        .merge(grid, how="cross")
-        .assign(kind="prediction", prediction=found.ravel())
-    )
+    """The predictions of the first trials of a run on a line, or their classes on a plane."""
+    line = pd.Series(np.linspace(-1, 1, 201), name="x")
+    if run.task.inputs == 1:
+        trials = min(kept, DRAWN_TRIALS)
+        grid = line.to_frame()
+    else:
+        trials = min(kept, MAPPED_TRIALS)
+        coarse = line[::2]
+        grid = pd.merge(coarse.rename("x2"), coarse, how="cross")[["x", "x2"]]
+
+    drawn = np.flatnonzero(run.networks["trial"] < trials)
+    predicted = run.predict(grid.to_numpy())[drawn]  # (networks, points, outputs)
+    values = predicted[:, :, 0]
+    if run.task.loss == "softmax":
+        values = predicted.argmax(-1)
+    rows = run.networks.iloc[drawn].merge(grid, how="cross")
+    return rows.assign(kind="prediction", prediction=values.ravel())
 
 
-def _select(study, cells):
-    """The frames of a study from those of its cells, in an order that does not depend on how it was cut."""
-    frames = {
-        what: pd.concat([cell[what] for cell in cells]).dropna(axis=1, how="all") for what in FRAMES
+def _select(name, cells):
+    """The frames of a study, joined from those of its cells, however it was cut."""
+    frames = {}
+    for what in FRAMES:
+        frames[what] = pd.concat([cell[what] for cell in cells]).dropna(axis=1, how="all")
+    for what, query in STUDIES.get(name, {}).get("kept_rows", {}).items():
+        frames[what] = frames[what].query(query)
+
+    # A size that was trained in float32 is stored to the bit, and the size loss follows from it.
+    if (frames["finals"]["dtype"] == "float32").all():
+        for what in FRAMES:
+            frames[what] = frames[what].drop(columns="size_loss", errors="ignore")
+
+    sorted_by = {
+        "finals": ["epochs"],
+        "history": ["epoch"],
+        "curves": ["kind", "true_class", "predicted_class"],
     }
-    frames |= {
-        what: frames[what].query(kept)
-        for what, kept in STUDIES.get(study, {}).get("kept_rows", {}).items()
-    }
-    if (
-        frames["finals"]["dtype"] == "float32"
-    ).all():  # then the size is what was trained, to the bit, and its loss follows from it
-        frames = {
-            what: frame.drop(columns="size_loss", errors="ignore") for what, frame in frames.items()
-        }
-    for what, order in zip(
-        FRAMES, (["epochs"], ["epoch"], ["kind", "true_class", "predicted_class"]), strict=True
-    ):
-        frames[what] = frames[what].sort_values(
-            [name for name in order if name in frames[what]], kind="stable", ignore_index=True
-        )
+    for what, names in sorted_by.items():
+        columns = [column for column in names if column in frames[what]]
+        frames[what] = frames[what].sort_values(columns, kind="stable", ignore_index=True)
     return frames
 
 
+# -------------------------------------------------------------------------------------------- store
+
+
+class _Finished(NamedTuple):
+    """A cell that the store holds."""
+
+    frames: dict  # by the names in `FRAMES`
+    core_minutes: float
+
+
 def _cell_path(cell):
-    """Where the cache keeps a cell; the name changes with its settings and with the method."""
+    """The file that holds a finished cell, named by its settings and the method number."""
     text = json.dumps([growlib.METHOD, FRAMES, _described(cell)], sort_keys=True)
-    return (
-        growlib.HOME
-        / ".cache"
-        / "cells"
-        / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.parquet"
-    )
-
-
-def _work(cell, path):
-    """Compute a cell and put it into the store at `path` (a worker runs this, one cell at a time)."""
-    with _ONE_CELL:
-        torch.set_num_threads(1)
-        began = (
-            time.process_time()
-        )  # not the clock on the wall: a core may be shared, or the work suspended
-        frames = [frame.assign(what=what) for what, frame in _compute(cell).items()]
-        _write_parquet(
-            frames, path, {"cell": path.stem, "core_minutes": (time.process_time() - began) / 60}
-        )
-
-
-def _prepare_worker():
-    """Leave Ctrl-C to the parent, which ends its workers, and end with it if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
-
-
-def _computed(name, cells, workers, client):
-    """The frame and the core-minutes of every cell; those that the store lacks are computed first."""
-    paths = [_cell_path(cell) for cell in cells]
-    found = {path: _cached(path) for path in paths}
-    lacking = {path: cell for path, cell in zip(paths, cells, strict=True) if found[path] is None}
-    if not lacking:
-        return list(found.values())
-    with _replacing(
-        paths[0].with_name("probe")
-    ) as probe:  # says at once where the store cannot be written
-        probe.touch()
-    pool = (
-        client.get_executor(pure=False, retries=2)
-        if client
-        else ProcessPoolExecutor(workers, get_context("spawn"), _prepare_worker)
-    )
-    with pool, _progress(name) as report:
-        futures = {
-            pool.submit(_work, cell, path): _seconds(cell) * len(cell["trials"])
-            for path, cell in lacking.items()
-        }
-        try:
-            for future in as_completed(futures):
-                future.result()
-                report(
-                    sum(work for each, work in futures.items() if each.done())
-                    / sum(futures.values())
-                )
-        except BrokenExecutor:
-            raise RuntimeError(
-                f"a worker of study {name!r} died, perhaps for want of memory; what it had finished stays in the store"
-            ) from None
-        except BaseException:
-            for process in list(
-                getattr(pool, "_processes", {}).values()
-            ):  # a pool that is shut down no longer knows them
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    found |= {path: _cached(path) for path in lacking}
-    _require(
-        None not in found.values(),
-        "client",
-        client,
-        f"workers that share this file system, so that their cells show in {paths[0].parent}",
-    )
-    return list(found.values())
+    key = hashlib.sha256(text.encode()).hexdigest()[:24]
+    return growlib.HOME / ".cache" / "cells" / f"{key}.parquet"
 
 
 def _cached(path):
-    """A cell's frame and core-minutes, None where the store has none; what is not this cell whole is set aside with a warning."""
+    """The finished cell at `path`, or None if the store does not hold it.
+
+    A file that cannot be read, or that is not this cell, is set aside with a warning.
+    """
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
-        about = json.loads((table.schema.metadata or {}).get(b"growlib", "{}"))
-        fine = (about.get("cell"), about.get("schema")) == (
-            path.stem,
-            str(table.schema.remove_metadata()),
-        )  # which no checksum covers
-        _require(fine, "it", about.get("cell"), "what was written for this cell")
-        return {
-            what: table.filter(pc.field("what") == what).drop_columns("what").to_pandas()
-            for what in FRAMES
-        }, about["core_minutes"]
+        return _read_cell(path)
     except FileNotFoundError:
         return None
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
         warnings.warn(
-            f"{path.name} in the cache cannot be read ({' '.join(str(error).split())}); it is set aside and computed again",
+            f"{path.name} in the cache cannot be read ({reason}); "
+            "it is set aside and computed again",
             stacklevel=2,
         )
-        with contextlib.suppress(OSError):  # another process was faster, or the store is read-only
-            os.replace(path, path.with_suffix(".damaged"))
+    # Another process may have been faster, or the store may be read-only.
+    with contextlib.suppress(OSError):
+        os.replace(path, path.with_suffix(".damaged"))
+    return None
+
+
+def _read_cell(path):
+    """The finished cell at `path`; the error says what is wrong with the file."""
+    table = pq.read_table(path, page_checksum_verification=True)
+    about = json.loads((table.schema.metadata or {}).get(b"growlib", "{}"))
+    # The checksums cover the values, not the schema; so its text is stored a second time.
+    schema = str(table.schema.remove_metadata())
+    if about.get("cell") != path.stem or about.get("schema") != schema:
+        raise ValueError("it does not hold what was written for this cell")
+    frames = {}
+    for what in FRAMES:
+        rows = table.filter(pc.field("what") == what)
+        frames[what] = rows.drop_columns("what").to_pandas()
+    return _Finished(frames, about["core_minutes"])
 
 
 def _write_parquet(frames, path, about):
-    """Write the frames one below the other with `about` in the metadata, in float32 and small integers, whole or not at all."""
-    tables = [
-        pa.Table.from_pandas(
-            frame.drop(columns=["train_loss", "test_loss"], errors="ignore"), preserve_index=False
-        )
-        for frame in frames
-    ]
-    table, small = (
-        pa.concat_tables(tables, promote_options="default"),
-        {pa.float64(): pa.float32(), pa.int64(): pa.int32()},
-    )
-    kinds = [
-        each if each.name in CHOSEN else each.with_type(small.get(each.type, each.type))
-        for each in table.schema
-    ]
-    fine = [each.name for each in kinds if each.type == pa.float32()]
+    """Write the frames one below the other to a Parquet file, completely or not at all.
+
+    Values are stored in float32 and int32, but for the columns of `CHOSEN`. `about` is stored as
+    JSON in the metadata.
+    """
+    # `with_sums` derives these two on loading.
+    derived = ["train_loss", "test_loss"]
+    tables = []
+    for frame in frames:
+        frame = frame.drop(columns=derived, errors="ignore")
+        tables.append(pa.Table.from_pandas(frame, preserve_index=False))
+    table = pa.concat_tables(tables, promote_options="default")
+
+    smaller = {pa.float64(): pa.float32(), pa.int64(): pa.int32()}
+    columns = []
+    for column in table.schema:
+        if column.name not in CHOSEN:
+            column = column.with_type(smaller.get(column.type, column.type))
+        columns.append(column)
+    metadata = json.dumps(about | {"schema": str(pa.schema(columns))})
+    schema = pa.schema(columns, {b"growlib": metadata})
+    floats = [column.name for column in columns if column.type == pa.float32()]
+
     with _replacing(path) as temporary, open(temporary, "wb") as file:
-        schema = pa.schema(
-            kinds, {b"growlib": json.dumps(about | {"schema": str(pa.schema(kinds))})}
-        )
         pq.write_table(
             table.cast(schema),
             file,
             compression="zstd",
             compression_level=9,
             write_page_checksum=True,
-            use_byte_stream_split=fine,
-            use_dictionary=[name for name in table.column_names if name not in fine],
+            use_byte_stream_split=floats,
+            use_dictionary=[name for name in table.column_names if name not in floats],
         )
-        file.flush(), os.fsync(file.fileno())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+# ------------------------------------------------------------------------------------------ workers
+
+_ONE_CELL = threading.Lock()
+
+
+def _work(cell, path):
+    """Compute a cell and write it to `path`; this is what workers run."""
+    # A process of a cluster may have several threads, but computes one cell at a time.
+    with _ONE_CELL:
+        torch.set_num_threads(1)
+        # Time on the processor, since a core may be shared, or the machine may have slept.
+        began = time.process_time()
+        frames = [frame.assign(what=what) for what, frame in _compute(cell).items()]
+        minutes = (time.process_time() - began) / 60
+        _write_parquet(frames, path, {"cell": path.stem, "core_minutes": minutes})
+
+
+def _prepare_worker():
+    """Leave Ctrl-C to the parent, which ends its workers, and end when the parent is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    parent_process().join()
+    os._exit(1)
+
+
+# The tasks as a new process knows them once it has imported this module.
+_TASKS_OF_WORKERS = dict(TASKS)
+
+
+def _needs_script(cell):
+    """Whether the growth or the task of a cell is defined in the script that is running."""
+    name = cell["task"]
+    own_task = TASKS[name] is not _TASKS_OF_WORKERS.get(name)
+    own_growth = type(cell["growth"]).__module__ in ("__main__", "__mp_main__")
+    return own_task or own_growth
+
+
+def _check_script(cells):
+    """Refuse cells that need the script if workers cannot import it."""
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    own = {f"{cell['task']}, {type(cell['growth']).__name__}" for cell in cells}
+    _require(
+        file is not None and Path(file).exists(),
+        "grid",
+        sorted(own),
+        "tasks and growths that workers can import: those of growlib, or those of a script or "
+        "a module, but not those of a notebook or of standard input",
+    )
+
+
+_HIDING = threading.Lock()
+
+
+@contextlib.contextmanager
+def _script_hidden():
+    """Let processes that are spawned in this block start without importing the running script.
+
+    A spawned process imports the `__main__` module of its parent before it does anything else. A
+    script without `if __name__ == "__main__":` would then start its study again in every worker,
+    and standard input cannot be imported at all. Workers need neither: the function that they run
+    is `_work`, and cells hold plain values and a growth. So `__main__` does not say where it came
+    from while the workers start. multiprocessing looks at these two attributes only, and imports
+    nothing if both are None; see `multiprocessing.spawn.get_preparation_data`.
+    """
+    script = vars(sys.modules["__main__"])
+    with _HIDING:
+        origin = {name: script[name] for name in ("__spec__", "__file__") if name in script}
+        script.update(dict.fromkeys(origin))
+        try:
+            yield
+        finally:
+            script.update(origin)
+
+
+def _run_locally(name, lacking, workers):
+    """Compute cells, given by their paths, in worker processes of this machine."""
+    # A process with this mark is itself a worker that is still importing the script, which has no
+    # main guard. It ends; multiprocessing would print a long traceback, while its parent says why.
+    if getattr(current_process(), "_inheriting", False):
+        raise SystemExit(1)
+
+    need_script = [cell for cell in lacking.values() if _needs_script(cell)]
+    if need_script:
+        _check_script(need_script)
+        # Workers must import the script; so it needs a main guard, as with multiprocessing itself.
+        start = contextlib.nullcontext
+    else:
+        start = _script_hidden
+
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _prepare_worker)
+    with pool:
+        try:
+            # The pool starts its processes while it is given work.
+            with start():
+                futures = _submitted(pool, lacking)
+            _wait(name, futures)
+        except BrokenExecutor:
+            reason = "perhaps for want of memory"
+            if need_script:
+                reason += (
+                    ", or because the script that defines its tasks or growths starts it outside "
+                    'of `if __name__ == "__main__":`'
+                )
+            raise RuntimeError(
+                f"a worker of study {name!r} died, {reason}; "
+                "what it had finished stays in the store"
+            ) from None
+        except BaseException:
+            # A pool that is shut down no longer knows its processes, so they are listed before.
+            processes = list((getattr(pool, "_processes", None) or {}).values())
+            for process in processes:
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _run_on_cluster(name, lacking, client):
+    """Compute cells, given by their paths, on the workers of a dask.distributed client."""
+    with client.get_executor(pure=False, retries=2) as pool:
+        try:
+            _wait(name, _submitted(pool, lacking))
+        except BaseException:
+            pool.shutdown(wait=False)
+            raise
+
+
+def _submitted(pool, lacking):
+    """Submit cells, given by their paths, and return the seconds of work in each by its future."""
+    return {
+        pool.submit(_work, cell, path): _seconds(cell) * len(cell["trials"])
+        for path, cell in lacking.items()
+    }
+
+
+def _wait(name, futures):
+    """Wait until all futures are done, and show how much of the work is done on a progress bar."""
+    total = sum(futures.values())
+    done = 0.0
+    with _progress(name) as report:
+        for future in as_completed(futures):
+            future.result()
+            done += futures[future]
+            report(done / total)
 
 
 @contextlib.contextmanager
 def _progress(label):
-    """A function that takes the fraction done, 0 ... 1, while a bar tells what is left: in the file that GROWLIB_PROGRESS names, if it does."""
-    told = os.environ.get("GROWLIB_PROGRESS")
-    with open(told, "w") if told else contextlib.nullcontext() as file:
-        new, look = (
-            (tqdm.tqdm, "{desc} {n:.0f} %, {remaining} left")
-            if told
-            else (tqdm.auto.tqdm, "{desc} {bar} {n:.0f} % {remaining} left")
-        )
-        with new(
-            total=100, desc=label, leave=False, smoothing=0, file=file, bar_format=look
-        ) as bar:
-            yield lambda share: bar.update(100 * share - bar.n)
+    """Show a progress bar, and give a function that sets it to a fraction from 0 to 1.
+
+    If GROWLIB_PROGRESS names a file, the state of the bar is written there, each state after "\\r".
+    """
+    file_name = os.environ.get("GROWLIB_PROGRESS")
+    options = {"total": 100, "desc": label, "leave": False, "smoothing": 0}
+    with contextlib.ExitStack() as stack:
+        if file_name:
+            options["file"] = stack.enter_context(open(file_name, "w"))
+            bar = tqdm.tqdm(bar_format="{desc} {n:.0f} %, {remaining} left", **options)
+        else:
+            bar = tqdm.auto.tqdm(bar_format="{desc} {bar} {n:.0f} % {remaining} left", **options)
+        stack.enter_context(bar)
+
+        def report(fraction):
+            bar.update(100 * fraction - bar.n)
+
+        yield report
+
+
+# ------------------------------------------------------------------------------------ a whole study
+
+
+def study(
+    name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: int = 2, client=None
+) -> pd.DataFrame:
+    """Return the finals of a study, and compute what the store does not hold yet.
+
+    The work is cut into cells of about a minute. Each finished cell is kept in `.cache/cells` of
+    the checkout, so a study that was stopped goes on where it was. An installed copy keeps them in
+    the user's cache folder instead; GROWLIB_HOME names another place. The result does not depend on
+    the number of workers or on the order in which they finish.
+
+    Parameters
+    ----------
+    name : str
+        The label of the progress bar. Without a grid, one of `STUDIES`, and its frames are also
+        written to `data/`.
+    grid : mapping or sequence of mappings, optional
+        Names the `task`, and may have options of the task, the `arm`, `method` and `reading` or a
+        `growth`, fields of the growth, and other arguments of `fit`. A list of values is crossed
+        with the other lists; a tuple is one value. `controls` maps the name of each control
+        experiment to what it changes. `kept` is how many trials keep their history and predictions.
+    workers : int
+        Processes on this machine, with one thread each.
+    client : dask.distributed.Client, optional
+        A cluster to use instead. Its workers must share the file system of this process.
+
+    Returns
+    -------
+    DataFrame
+        A row for each setting, trial and final epoch.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, the grid holds what `fit` does not take, or the store cannot be
+        written.
+    FileNotFoundError
+        If there is no grid and growlib was installed without the repository.
+    RuntimeError
+        If a worker process died. The cells that were finished stay in the store.
+    """
+    if grid is None and is_stored(name):
+        return stored(name)
+    settings = published(name) if grid is None else _settings(grid)
+    finished = _computed(name, _cells(settings), _whole("workers", workers), client)
+    frames = _select(name, [cell.frames for cell in finished])
+    if grid is None:
+        minutes = sum(cell.core_minutes for cell in finished)
+        _write_study(name, settings, frames, minutes)
+    return with_sums(frames["finals"])
+
+
+def _computed(name, cells, workers, client):
+    """The finished cells of a study; those that the store does not hold are computed first."""
+    paths = [_cell_path(cell) for cell in cells]
+    finished = {path: _cached(path) for path in paths}
+    lacking = {
+        path: cell for path, cell in zip(paths, cells, strict=True) if finished[path] is None
+    }
+    if not lacking:
+        return list(finished.values())
+
+    # If the store cannot be written, this says so before anything is computed.
+    with _replacing(paths[0].with_name("probe")) as probe:
+        probe.touch()
+    if client is None:
+        _run_locally(name, lacking, workers)
+    else:
+        _run_on_cluster(name, lacking, client)
+
+    for path in lacking:
+        finished[path] = _cached(path)
+    _require(
+        None not in finished.values(),
+        "client",
+        client,
+        f"workers that share this file system, so that their cells show in {paths[0].parent}",
+    )
+    return list(finished.values())
+
+
+def _write_study(name, settings, frames, core_minutes):
+    """Write the frames of a published study to `data/`, with how they were computed."""
+    about = {
+        "study": name,
+        "method": growlib.METHOD,
+        "settings": [_described(setting) for setting in settings],
+        "core_minutes": round(core_minutes, 1),
+        "torch": torch.__version__.split("+")[0],
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "compiled": has_compiler(),
+    }
+    # The finals are written last, since they say that the study is there.
+    for what in reversed(FRAMES):
+        _write_parquet([frames[what]], _path(name, what), about)
+
+
+def results(name: str, scale: str = "paper") -> SimpleNamespace:
+    """Return the frames `finals`, `history` and `curves` of a published study, and their `origin`.
+
+    `origin` is a line of text that says where the frames come from.
+
+    Parameters
+    ----------
+    name : str
+        One of `STUDIES`.
+    scale : {"paper", "quick"}
+        "paper" reads the published number of trials from `data/`, after computing what is not
+        stored there. "quick" trains a small sample in this process.
+
+    Raises
+    ------
+    ValueError
+        If the name or the scale is unknown.
+    FileNotFoundError
+        If growlib was installed without the repository.
+    """
+    began = time.perf_counter()
+    settings = published(name, scale)
+    if scale == "paper":
+        study(name)
+        frames = {what: stored(name, what) for what in FRAMES}
+        how = f"from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes."
+    else:
+        with _progress(name) as report:
+            computed = [_compute(cell, report) for cell in _cells(settings, math.inf)]
+        frames = _select(name, computed)
+        for what in ("finals", "history"):
+            frames[what] = with_sums(frames[what])
+        how = f"trained here in {time.perf_counter() - began:.0f} s."
+    trials = in_thousands(settings[0]["trials"])
+    return SimpleNamespace(**frames, origin=f"{trials} trials an arm, {how}")

@@ -1,4 +1,9 @@
-"""Widen and narrow the layers of any torch model."""
+"""More or fewer neurons between two linear layers of any torch model, also while it trains.
+
+Open this module to let a model of your own grow or shrink. Both functions replace the weights of
+the two layers, together with what the optimizer has stored for them. The module imports only the
+checks of arguments from growlib.
+"""
 
 from collections.abc import Sequence
 
@@ -7,6 +12,10 @@ import torch
 
 from growlib import _require, _whole, _wholes
 
+# What torch's optimizers call their running averages of gradients. The other tensors that they
+# store for a weight are mostly averages or sums of squared gradients.
+AVERAGES_OF_GRADIENTS = ("exp_avg", "momentum_buffer", "grad_avg")
+
 
 def grow(
     linear_in: torch.nn.Linear,
@@ -14,39 +23,78 @@ def grow(
     n: int,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> None:
-    """Widen the layer between two linear ones of any torch model by n neurons, without changing what the model computes.
+    """Add n neurons between two linear layers of a model, without changing what it computes.
 
-    Call it between steps. Both layers get new Parameters: an optimizer that is not said goes on training the old ones, and an
-    average of the weights must be made anew. The newborn have weights as torch draws them and act on nothing at first. What the optimizer
-    holds of the old stays; of the newborn its averages of gradients begin at 0, and those of squares at the median of the
-    old neurons', since from 0 Adam, which counts the steps of a whole tensor, would move them up to 6.6 times its learning rate.
+    The new neurons get incoming weights and biases drawn at random, as `torch.nn.Linear` draws
+    them, and outgoing weights of 0. The old neurons keep their weights and what the optimizer has
+    stored for them.
 
     Parameters
     ----------
     linear_in, linear_out : Linear
-        The layers before and after the neurons; between them may stand what has no weights and acts on each neuron alone, such as
-        an activation or dropout (not a softmax, a norm or PReLU).
+        The layers before and after the neurons. Between them there may be anything that has no
+        weights and acts on each neuron alone, such as an activation or dropout, but not a softmax,
+        a normalisation or a PReLU.
     n : int
-        How many neurons.
+        Number of neurons to add.
     optimizer : Optimizer, optional
-        The one that trains them.
+        The optimizer that trains both layers, if there is one: any of `torch.optim` but LBFGS.
 
     Raises
     ------
     ValueError
-        The layers do not fit each other, the optimizer does not hold them, or n is no count.
+        If the layers are not two plain Linear layers that fit each other, `n` is not a positive
+        integer, or the optimizer does not train these layers.
+
+    See Also
+    --------
+    shrink : Remove neurons.
+
+    Notes
+    -----
+    Call it between two steps of the optimizer. Both layers get new Parameters, so an optimizer that
+    is not passed goes on training the old ones, and a running average of the model's weights has
+    to be started again.
+
+    In what the optimizer stores, the averages of gradients begin at 0 for the new neurons, but the
+    averages of squared gradients begin at the median over the old neurons. Adam corrects its
+    averages for the number of steps, which it counts for a whole tensor. If the squares began at 0
+    in mid-training, it would move the new weights by up to 6.6 times its learning rate.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1))
+    >>> optimizer = torch.optim.Adam(model.parameters())
+    >>> surgery.grow(model[0], model[2], 4, optimizer)
+    >>> model[0].out_features
+    12
     """
-    _whole("n", n), _joined(linear_in, linear_out, optimizer)
+    n = _whole("n", n)
+    _require_joined(linear_in, linear_out, optimizer)
 
-    def longer(tensor, dim, key):
-        new = torch.zeros_like(tensor.narrow(dim, 0, 1).repeat_interleave(n, dim))
-        if key == dim == 0:
-            new.uniform_(-(linear_in.in_features**-0.5), linear_in.in_features**-0.5)
-        elif key not in (0, "exp_avg", "momentum_buffer", "grad_avg"):
-            new += tensor.median(dim, keepdim=True).values
-        return torch.cat([tensor, new], dim)
+    # torch draws the first weights and biases of a Linear uniformly between these bounds.
+    bound = linear_in.in_features**-0.5
 
-    _resize(linear_in, linear_out, longer, optimizer)
+    def add_to_weight(tensor, dim):
+        newborn = _zeros(tensor, dim, n)
+        if dim == 0:  # incoming weights and biases; the outgoing weights stay 0
+            newborn.uniform_(-bound, bound)
+        return torch.cat([tensor, newborn], dim)
+
+    def add_to_state(key, tensor, dim):
+        newborn = _zeros(tensor, dim, n)
+        if key not in AVERAGES_OF_GRADIENTS:
+            newborn += tensor.median(dim, keepdim=True).values
+        return torch.cat([tensor, newborn], dim)
+
+    _resize(linear_in, linear_out, optimizer, add_to_weight, add_to_state)
+
+
+def _zeros(tensor, dim, n):
+    """Zeros like the tensor, but of length n along dimension `dim`."""
+    shape = list(tensor.shape)
+    shape[dim] = n
+    return tensor.new_zeros(shape)
 
 
 def shrink(
@@ -55,94 +103,140 @@ def shrink(
     n: int | Sequence[int],
     optimizer: torch.optim.Optimizer | None = None,
 ) -> torch.Tensor:
-    """Take n neurons out of the layer between two linear ones, and return the places of those that stay; what the model computes changes.
+    """Remove neurons between two linear layers of a model, and return the places of the others.
+
+    What the model computes changes, by little if the neurons contributed little. The remaining
+    neurons keep their weights and what the optimizer has stored for them.
 
     Parameters
     ----------
     linear_in, linear_out : Linear
-        The layers before and after the neurons.
+        The layers before and after the neurons, as in `grow`.
     n : int or sequence of int
-        How many neurons, those whose incoming and outgoing weights have the least product of norms; or the places of them.
+        Number of neurons to remove, or their places, counted from 0. A number removes those whose
+        norm of incoming weights (without the bias) times norm of outgoing weights is smallest.
     optimizer : Optimizer, optional
-        The one that trains them.
+        The optimizer that trains both layers, as in `grow`.
 
     Returns
     -------
     Tensor
-        Whole numbers in rising order, (neurons,).
+        Former places of the neurons that remain, as integers in ascending order, (neurons,).
 
     Raises
     ------
     ValueError
-        As in `grow`, or n leaves no neuron or names one that is not there.
+        If the layers or the optimizer do not fit, as in `grow`; if `n` is not a positive integer
+        or a sequence of places; if no neuron would remain; or if there is no neuron at a place.
+
+    See Also
+    --------
+    grow : Add neurons, with notes on what to do about the optimizer.
+
+    Examples
+    --------
+    >>> model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1))
+    >>> surgery.shrink(model[0], model[2], [0, 5])
+    tensor([1, 2, 3, 4, 6, 7])
     """
-    _joined(linear_in, linear_out, optimizer)
-    norms = linear_in.weight.norm(dim=1) * linear_out.weight.norm(dim=0)
-    gone = set(
-        _wholes("n", n if np.ndim(n) else norms.argsort(stable=True)[: _whole("n", n)].tolist(), 0)
-    )
-    kept = torch.tensor(
-        [k for k in range(len(norms)) if k not in gone], device=norms.device, dtype=torch.long
-    )
+    _require_joined(linear_in, linear_out, optimizer)
+    norms = linear_in.weight.norm(dim=1) * linear_out.weight.norm(dim=0)  # (neurons,)
+    neurons = len(norms)
+
+    if np.ndim(n):  # the places themselves
+        removed = set(_wholes("n", n, 0))
+    else:
+        removed = set(norms.argsort(stable=True)[: _whole("n", n)].tolist())
+    remaining = [neuron for neuron in range(neurons) if neuron not in removed]
     _require(
-        0 < len(kept) == len(norms) - len(gone),
+        remaining and removed <= set(range(neurons)),
         "n",
         n,
-        f"some, not all, of the neurons 0 ... {len(norms) - 1}",
+        f"some, not all, of the neurons 0 ... {neurons - 1}",
     )
-    _resize(linear_in, linear_out, lambda tensor, dim, _: tensor.index_select(dim, kept), optimizer)
+    kept = torch.tensor(remaining, device=norms.device, dtype=torch.long)
+
+    def select_weight(tensor, dim):
+        return tensor.index_select(dim, kept)
+
+    def select_state(_key, tensor, dim):
+        return tensor.index_select(dim, kept)
+
+    _resize(linear_in, linear_out, optimizer, select_weight, select_state)
     return kept
 
 
-def _joined(linear_in, linear_out, optimizer):
-    """Say so if the one linear layer does not give what the other takes, or the optimizer is none whose memory can be resized."""
+def _require_joined(linear_in, linear_out, optimizer):
+    """Raise ValueError unless the layers follow each other and the optimizer trains them."""
     for name, layer in (("linear_in", linear_in), ("linear_out", linear_out)):
+        # A parametrised layer, such as one with weight_norm, computes its weight from others.
         _require(
             isinstance(layer, torch.nn.Linear) and "weight" in layer._parameters,
             name,
             type(layer).__name__,
             "a plain Linear",
         )
-    fits = linear_in.out_features == linear_out.in_features and linear_in is not linear_out
     _require(
-        fits,
+        linear_in.out_features == linear_out.in_features and linear_in is not linear_out,
         "linear_out",
         linear_out,
         f"another Linear that takes what linear_in gives, {linear_in}",
     )
-    held = {each for group in getattr(optimizer, "param_groups", ()) for each in group["params"]}
-    trains = (
-        isinstance(optimizer, torch.optim.Optimizer)
-        and {linear_in.weight, linear_in.bias, linear_out.weight} - {None} <= held
-    )
-    fine = optimizer is None or (
-        trains and not isinstance(optimizer, torch.optim.LBFGS)
-    )  # whose memory is no tensor of a layer
     _require(
-        fine,
+        optimizer is None or _trains(optimizer, linear_in, linear_out),
         "optimizer",
         type(optimizer).__name__,
         "the one that trains these layers, of torch.optim but not LBFGS",
     )
 
 
-def _resize(linear_in, linear_out, change, optimizer):
-    """Put change(tensor, dim, key) in place of the weights between two layers, where key is 0, and of what the optimizer keeps of them."""
-    groups, state = (optimizer.param_groups, optimizer.state) if optimizer else ([], {})
+def _trains(optimizer, linear_in, linear_out):
+    """Whether this is an optimizer that holds the weights, and whose state can be resized."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return False
+    if isinstance(optimizer, torch.optim.LBFGS):
+        return False  # its state is about all weights together, not about one layer's
+    held = set()
+    for group in optimizer.param_groups:
+        held.update(group["params"])
+    weights = {linear_in.weight, linear_in.bias, linear_out.weight} - {None}
+    return weights <= held
+
+
+def _resize(linear_in, linear_out, optimizer, resize_weight, resize_state):
+    """Replace the weights between two layers, and what the optimizer has stored for them.
+
+    `resize_weight(tensor, dim)` and `resize_state(key, tensor, dim)` return the new tensors, where
+    the neurons lie along dimension `dim` and `key` is the optimizer's name for the tensor.
+    """
     for layer, name, dim in (
         (linear_in, "weight", 0),
         (linear_in, "bias", 0),
         (linear_out, "weight", 1),
     ):
-        if (old := getattr(layer, name)) is None:
+        old = getattr(layer, name)
+        if old is None:  # a layer without bias
             continue
-        setattr(
-            layer, name, new := torch.nn.Parameter(change(old.detach(), dim, 0), old.requires_grad)
-        )
-        for group in groups:
-            group["params"] = [new if each is old else each for each in group["params"]]
-        state[new] = {
-            key: change(v, dim, key) if torch.is_tensor(v) and v.shape == old.shape else v
-            for key, v in state.pop(old, {}).items()
-        }
-    linear_in.out_features = linear_out.in_features = len(linear_in.weight)
+        new = torch.nn.Parameter(resize_weight(old.detach(), dim), old.requires_grad)
+        setattr(layer, name, new)
+        if optimizer is not None:
+            _hand_over(optimizer, old, new, dim, resize_state)
+
+    neurons = len(linear_in.weight)
+    linear_in.out_features = neurons
+    linear_out.in_features = neurons
+
+
+def _hand_over(optimizer, old, new, dim, resize_state):
+    """Let the optimizer train the new Parameter, with the resized state of the old one."""
+    for group in optimizer.param_groups:
+        group["params"] = [new if held is old else held for held in group["params"]]
+
+    state = {}
+    for key, value in optimizer.state.pop(old, {}).items():
+        # What has another shape is not one value for each weight, such as the count of steps.
+        if torch.is_tensor(value) and value.shape == old.shape:
+            state[key] = resize_state(key, value, dim)
+        else:
+            state[key] = value
+    optimizer.state[new] = state

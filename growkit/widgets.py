@@ -1,15 +1,23 @@
-"""Sliders on any function that draws."""
+"""Sliders and menus for any function that draws a figure.
+
+Open this module to add a kind of control, or to change how the controls look and behave in
+JupyterLab and Voila. It imports one check of arguments from growlib, and from `growkit.figures`
+how a figure becomes a PNG.
+"""
 
 import asyncio
 import inspect
 import math
 from collections.abc import Callable
 
-import matplotlib as mpl
+import ipywidgets
+from IPython.display import Image, Javascript, display
+from matplotlib.figure import Figure
 
-from growkit.figures import Picture
+from growkit.figures import _png
 from growlib import _choice
 
+# What stands beside the control of an argument; any other argument is labelled with its name.
 LABELS = {
     "coupling": "coupling λ",
     "lr": "learning rate η",
@@ -19,72 +27,138 @@ LABELS = {
     "epochs": "epochs E",
 }
 
+DELAY = 0.1  # seconds between a change and the new picture, in which further changes may arrive
+STEPS_PER_DECADE = 20  # of a logarithmic slider
 
-# a control keeps its keys, which JupyterLab would take as its shortcuts, and is read aloud with its name
+# Without this, JupyterLab would take letters typed at a control as its shortcuts (x cuts a cell),
+# and screen readers would not announce a control by its label.
 KEYS = """document.addEventListener("focusin", ({target}) => {
     const label = target.closest("[class*=growlib-]")?.querySelector(".widget-label").textContent
     if (label) target.dataset.lmSuppressShortcuts = "", target.setAttribute("aria-label", label)
 })"""
 
 
-def explore(draw: Callable[..., mpl.figure.Figure], **sliders) -> None:
-    """Show `draw` with a control for each argument in `sliders`; letting one go trains and draws again.
+def explore(draw: Callable[..., Figure], **sliders) -> None:
+    """Show the figure that a function draws, with a slider or menu for each chosen argument.
 
-    A pair (low, high) of numbers gives a slider in between, logarithmic where low and high differ a hundredfold;
-    a list gives a menu. Only the last of quick changes is drawn. A ValueError is shown as its sentence. By keyboard: Tab
-    reaches a control, arrows move a slider, Space opens a menu. ValueError where a name in `sliders` is no argument of `draw`.
+    The figure is drawn at once, and again each time a control is let go. When changes follow each
+    other quickly, only the last of them is drawn, and the old picture stays until the new one is
+    ready.
+
+    Parameters
+    ----------
+    draw : callable
+        Function that returns a matplotlib Figure. Each argument with a control needs a default,
+        at which the control starts. If the function raises a ValueError, its message takes the
+        place of the picture.
+    **sliders
+        One control for each argument, by the name of the argument:
+
+        - (low, high) is a slider between two numbers, in steps of equal ratio if both are positive
+          and `high` is at least 100 times `low`;
+        - (low, high, step) is a slider with steps of that size;
+        - a list is a menu of its values.
+
+        Any other value is understood as by `ipywidgets.interact`.
+
+    Raises
+    ------
+    ValueError
+        If a name in `sliders` is not an argument of `draw`.
+
+    Notes
+    -----
+    All controls work by keyboard: Tab goes to the next one, the arrow keys move a slider, and
+    Space opens a menu.
+
+    Examples
+    --------
+    >>> def draw(lr=0.01, epochs=1000):
+    ...     growth = growlib.AuxiliaryWeight(coupling=1.0)
+    ...     run = growlib.fit("bessel-j0", growth, trials=10, lr=lr, epochs=epochs)
+    ...     figure, axes = figures.new_figure()
+    ...     figures.plot_histories(run.history, axes[0, 0])
+    ...     return figure
+    >>> widgets.explore(draw, lr=(0.001, 0.1), epochs=[500, 1000, 2000])
     """
-    import ipywidgets
-    from IPython.display import Image, Javascript, display
+    arguments = inspect.signature(draw).parameters
+    controls = {}
+    for name, choice in sliders.items():
+        _choice("the name of a slider", name, arguments)
+        controls[name] = _control(name, choice, arguments[name].default)
 
-    controls, output, busy, waiting, known = (
-        {},
-        ipywidgets.Output(),
-        ipywidgets.Label(),
-        [],
-        inspect.signature(draw).parameters,
+    explorer = _Explorer(draw, controls)
+    explorer.redraw()
+    explorer.show()
+
+
+def _control(name, choice, default):
+    """The slider or menu of the argument `name`, at the default of the argument."""
+    is_pair = isinstance(choice, tuple) and len(choice) == 2
+    if is_pair and 0 < 100 * choice[0] <= choice[1]:
+        control = _logarithmic_slider(*choice, default)
+    else:
+        control = ipywidgets.interactive.widget_from_abbrev(choice, default)
+
+    control.description = LABELS.get(name, name)
+    control.tooltip = control.description
+    control.continuous_update = False  # the value changes when a slider is let go, not before
+    control.layout.width = "100%"
+    control.layout.max_width = "30em"
+    control.style.description_width = "8em"
+    control.add_class(f"growlib-{name}")
+    return control
+
+
+def _logarithmic_slider(low, high, default):
+    """A slider from about `low` to about `high`, a whole number of steps away from the default."""
+
+    def exponent(end):
+        steps = round(STEPS_PER_DECADE * math.log10(end / default))
+        return math.log10(default) + steps / STEPS_PER_DECADE
+
+    return ipywidgets.FloatLogSlider(
+        value=default,
+        min=exponent(low),
+        max=exponent(high),
+        step=1 / STEPS_PER_DECADE,
+        readout_format=".3g",
     )
 
-    def redraw():
-        busy.value = "training ..."
-        with output.hold_sync():  # what is there stays until the new picture is
-            output.outputs = ()
+
+class _Explorer:
+    """The controls of `explore` and the picture that belongs to their values."""
+
+    def __init__(self, draw, controls):
+        self.draw = draw
+        self.controls = controls  # by the names of the arguments
+        self.busy = ipywidgets.Label()
+        self.output = ipywidgets.Output()
+        self.scheduled = None  # the timer of the next drawing
+        for control in controls.values():
+            control.observe(self.schedule, "value")
+
+    def show(self):
+        """Display the controls and, below them, the picture."""
+        box = ipywidgets.VBox([*self.controls.values(), self.busy, self.output])
+        display(box, Javascript(KEYS))
+
+    def schedule(self, _change):
+        """Draw after a moment, in which the kernel reads all changes that have already arrived."""
+        if self.scheduled is not None:
+            self.scheduled.cancel()
+        self.scheduled = asyncio.get_running_loop().call_later(DELAY, self.redraw)
+
+    def redraw(self):
+        """Draw with the present values, and show the picture or the message of a ValueError."""
+        values = {name: control.value for name, control in self.controls.items()}
+        self.busy.value = "training ..."
+        with self.output.hold_sync():  # the old picture stays until the new one is ready
+            self.output.outputs = ()
             try:
-                output.append_display_data(
-                    Image(
-                        Picture._repr_png_(
-                            draw(**{name: control.value for name, control in controls.items()})
-                        )
-                    )
-                )
+                figure = self.draw(**values)
+                self.output.append_display_data(Image(_png(figure)))
             except ValueError as error:
-                output.append_stdout(f"growlib: {error}")
+                self.output.append_stdout(f"growlib: {error}")
             finally:
-                busy.value = ""
-
-    def later(_):
-        [handle.cancel() for handle in waiting]
-        waiting[:] = [
-            asyncio.get_running_loop().call_later(0.1, redraw)
-        ]  # by then all further changes are read
-
-    for name, choice in sliders.items():
-        default = known[_choice("the name of a slider", name, known)].default
-        if isinstance(choice, tuple) and 0 < 100 * choice[0] <= choice[1]:
-            low, high = (
-                math.log10(default) + round(20 * math.log10(end / default)) / 20 for end in choice
-            )  # the default is on a step
-            choice = ipywidgets.FloatLogSlider(
-                value=default, min=low, max=high, step=0.05, readout_format=".3g"
-            )
-        controls[name] = control = ipywidgets.interactive.widget_from_abbrev(choice, default)
-        control.description = control.tooltip = LABELS.get(name, name)
-        control.continuous_update = False
-        control.layout.width, control.layout.max_width, control.style.description_width = (
-            "100%",
-            "30em",
-            "8em",
-        )
-        control.add_class(f"growlib-{name}").observe(later, "value")
-    redraw()
-    display(ipywidgets.VBox([*controls.values(), busy, output]), Javascript(KEYS))
+                self.busy.value = ""

@@ -1,4 +1,7 @@
+"""Settings, fixtures and helpers that several test modules share."""
+
 import csv
+import json
 import os
 import signal
 from concurrent.futures import Future
@@ -6,24 +9,28 @@ from pathlib import Path
 
 import hypothesis
 import matplotlib
+import nbformat
 import pytest
 import torch
 
-# the same 20 examples of a property each time; so many new ones with GROWLIB_EXAMPLES, of which those that fail are kept in .cache
-EXAMPLES = os.environ.get("GROWLIB_EXAMPLES")
-hypothesis.configuration.set_hypothesis_home_dir(
-    Path(__file__).parents[1] / ".cache" / "hypothesis"
-)
+ROOT = Path(__file__).resolve().parent.parent
+
+# Each property is tried on the same 20 examples every time. GROWLIB_EXAMPLES asks for that many
+# new ones instead; those that fail are kept in .cache/hypothesis.
+EXAMPLES = int(os.environ.get("GROWLIB_EXAMPLES") or 0)
+hypothesis.configuration.set_hypothesis_home_dir(ROOT / ".cache" / "hypothesis")
 hypothesis.settings.register_profile(
-    "growlib", max_examples=int(EXAMPLES or 20), derandomize=not EXAMPLES, deadline=None
+    "growlib", max_examples=EXAMPLES or 20, derandomize=not EXAMPLES, deadline=None
 )
 hypothesis.settings.load_profile("growlib")
+
 matplotlib.use("agg")
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as in the background of a shell: what the tests start would ignore Ctrl-C, too
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # two test processes share two cores
+
+# A shell starts its background jobs with SIGINT ignored. The processes that the tests start would
+# inherit that, and Ctrl-C would not reach them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +48,12 @@ def ensemble():
     )
 
 
-class Here:
-    """A pool of studies that works in this process, and lists the cells that it was given and those that it finished."""
+class SerialPool:
+    """An executor for studies that works in this process and lists the cells submitted and done."""
 
     def __init__(self):
-        self.submitted, self.done = [], []
+        self.submitted = []
+        self.done = []
 
     def __call__(self, *_, **__):
         return self
@@ -71,34 +79,67 @@ class Here:
 
 
 @pytest.fixture
-def here(monkeypatch):
-    """That pool, in place of worker processes."""
+def serial_pool(monkeypatch):
+    """Replace the worker processes of studies by an executor in this process."""
     from growkit import studies
 
-    pool = Here()
+    pool = SerialPool()
     monkeypatch.setattr(studies, "ProcessPoolExecutor", pool)
     return pool
 
 
-def times(few: int, many: int) -> int:
-    """How often a test repeats what it does: `many` times where GROWLIB_EXAMPLES asks for 200 examples or more, as `make test-all` does."""
-    return many if int(os.environ.get("GROWLIB_EXAMPLES") or 0) >= 200 else few
+def from_notebook(notebook: str, function: str, **names):
+    """Return a function that a notebook defines; `names` are the imports that it uses."""
+    import growlib
+    from growkit import figures, statistics, studies
+
+    names |= {"growlib": growlib, "figures": figures, "statistics": statistics, "studies": studies}
+    for cell in json.loads((ROOT / f"notebooks/{notebook}.ipynb").read_text())["cells"]:
+        source = "".join(cell["source"])
+        if source.startswith(f"def {function}("):
+            exec(source, names)
+            return names[function]
+    raise LookupError(f"notebook {notebook} defines no function {function}")
+
+
+def write_notebook(path: Path, *sources: str) -> None:
+    """Write a notebook of a parameters cell and of code cells with these texts."""
+    parameters = nbformat.v4.new_code_cell(
+        'scale = "quick"\nfolder = ""', metadata={"tags": ["parameters"]}
+    )
+    metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3"},
+        "language_info": {"name": "python"},
+    }
+    cells = [parameters, *map(nbformat.v4.new_code_cell, sources)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+
+
+def repeats(few: int, many: int) -> int:
+    """Return how often a test repeats what it does: `few`, or `many` in `make test-all`.
+
+    `make test-all` asks for 200 examples of each property by GROWLIB_EXAMPLES.
+    """
+    return many if EXAMPLES >= 200 else few
 
 
 @pytest.fixture
-def figure():
-    """Writes a line to .cache/faults.csv: a fault, how many times, the cells finished before, how many of them were lost, what was said."""
+def record_fault():
+    """Return a function that adds a line about a fault to .cache/faults.csv.
 
-    def write(fault, times, finished, lost, said):
-        path = Path(__file__).parent.parent / ".cache/faults.csv"
+    The line tells the fault, how often it was caused, how many cells had been finished before, how
+    many of them were lost, and what was said.
+    """
+
+    def record(fault, times, finished, lost, said):
+        path = ROOT / ".cache/faults.csv"
         path.parent.mkdir(exist_ok=True)
         with path.open("a", newline="") as file:
-            csv.writer(file).writerows(
-                [("fault", "times", "finished", "lost", "said")] * (not file.tell())
-                + [(fault, times, finished, lost, said)]
-            )
-        print(
-            f"{fault}: {times} times, {finished} finished before, {lost} lost; said: {said or 'nothing'}"
-        )
+            lines = csv.writer(file)
+            if not file.tell():
+                lines.writerow(("fault", "times", "finished", "lost", "said"))
+            lines.writerow((fault, times, finished, lost, said))
+        counts = f"{times} times, {finished} finished before, {lost} lost"
+        print(f"{fault}: {counts}; said: {said or 'nothing'}")
 
-    return write
+    return record

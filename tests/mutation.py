@@ -1,29 +1,43 @@
-"""Change the method's core in one small place at a time and see whether a test notices: mutation testing.
+"""Mutation testing: change one small place of a function at a time and see whether a test fails.
 
-    python tests/mutation.py [FUNCTION ...]      as named in tests/mutation.toml, with the tests that are to notice
+    python tests/mutation.py [FUNCTION ...]      the named functions, or all
 
-A mutant is a function with one comparison, sum, product, number, condition or answer changed, or one statement left out. It is tried in a
-forked process, without compiling. Results are kept in .cache/mutation.json: one that a test noticed is not tried again while its function
-stays as it is. tests/MUTATION.md lists the rest, each with the reason why it may live that tests/mutation.toml gives.
+tests/mutation.toml names the functions, the module of each (growlib unless it says another), and
+the tests that should fail. A mutant is a copy of a function in which one comparison, operator,
+number, condition or returned value differs, or from which one statement is missing. The tests run
+on each mutant in a forked process, without compiling; a mutant that makes a test fail is noticed.
+
+.cache/mutation.json keeps the results. A noticed mutant is not tried again until its function
+changes. tests/MUTATION.md lists the mutants that no test noticed, each with the reason that
+tests/mutation.toml gives for it under `lives`.
 """
 
 import ast
 import copy
 import gc
+import importlib
 import json
 import os
 import resource
 import sys
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
 
 import pytest
 
 import growlib
 
 HERE = Path(__file__).resolve().parent
-KEPT, REPORT = HERE.parent / ".cache/mutation.json", HERE / "MUTATION.md"
-SECONDS = 60  # of the processor; a mutant that takes longer is noticed
+SETTINGS = HERE / "mutation.toml"
+KEPT = HERE.parent / ".cache" / "mutation.json"
+REPORT = HERE / "MUTATION.md"
+CPU_SECONDS = 60  # a mutant whose tests take longer counts as noticed
+
 SWAPS = {
     ast.Lt: (ast.LtE, ast.GtE),
     ast.LtE: (ast.Lt, ast.Gt),
@@ -49,150 +63,263 @@ SWAPS = {
 }
 
 
-def changes(node):
-    """The node's other forms."""
-    if isinstance(node, ast.Compare):
-        return [
-            ast.Compare(node.left, [swap(), *node.ops[1:]], node.comparators)
-            for swap in SWAPS[type(node.ops[0])]
-        ]
-    if isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign):
-        return [
-            type(node)(**{**dict(ast.iter_fields(node)), "op": swap()})
-            for swap in SWAPS.get(type(node.op), ())
-        ]
-    if isinstance(node, ast.UnaryOp):
-        return [node.operand]
-    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        return [ast.Constant(not node.value)]
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return [ast.Constant(node.value + 1), ast.Constant(node.value - 1)]
-    if isinstance(node, ast.If | ast.IfExp):
-        return [
-            type(node)(**{**dict(ast.iter_fields(node)), "test": ast.UnaryOp(ast.Not(), node.test)})
-        ]
-    if isinstance(node, ast.Return):
-        return [ast.Return(ast.Constant(None))]
-    return (
-        [ast.Pass()]
-        if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
-        else []
-    )
+# ------------------------------------------------------------------------------------------ mutants
 
 
-def places(tree):
-    """Every node of a function with its parent and where it stands in it; no annotations, and no strict=True, which only guards."""
+class Place(NamedTuple):
+    """A node of a syntax tree and where its parent holds it: a field, or a place in a list."""
+
+    node: ast.AST
+    parent: ast.AST
+    field: str
+    index: int | None
+
+    def put(self, other: ast.AST) -> None:
+        """Replace the node by another one."""
+        if self.index is None:
+            setattr(self.parent, self.field, other)
+        else:
+            getattr(self.parent, self.field)[self.index] = other
+
+
+class Mutant(NamedTuple):
+    """A changed function and, as text, its change."""
+
+    change: str
+    function: ast.FunctionDef
+
+
+def mutants(function: ast.FunctionDef) -> Iterator[Mutant]:
+    """Yield every mutant of a function, with a number after a change that occurs repeatedly."""
+    seen = Counter()
+    for number, place in enumerate(places(function)):
+        for other in replacements(place.node):
+            mutant = copy.deepcopy(function)
+            copied = list(places(mutant))[number]
+            copied.put(other)
+
+            change = described(place, copied.parent, other)
+            seen[change] += 1
+            if seen[change] > 1:
+                change += f" ({seen[change]})"
+            yield Mutant(change, ast.fix_missing_locations(mutant))
+
+
+def places(tree: ast.AST) -> Iterator[Place]:
+    """Yield the places of all nodes below `tree` that may be changed."""
     for parent in ast.walk(tree):
+        # strict=True only guards against a mistake that the present code does not make.
         if isinstance(parent, ast.keyword) and parent.arg == "strict":
             continue
-        for name, value in ast.iter_fields(parent):
-            for k, node in enumerate(value if isinstance(value, list) else [value]):
-                if isinstance(node, ast.AST) and name not in ("annotation", "returns"):
-                    yield node, parent, name, k if isinstance(value, list) else None
+        for field, value in ast.iter_fields(parent):
+            # Annotations change nothing when the code runs.
+            if field in ("annotation", "returns"):
+                continue
+            if isinstance(value, ast.AST):
+                yield Place(value, parent, field, None)
+            elif isinstance(value, list):
+                for index, node in enumerate(value):
+                    if isinstance(node, ast.AST):
+                        yield Place(node, parent, field, index)
 
 
-def mutants(function):
-    """Pairs of what is changed, as text, and the changed function."""
-    told = {}
-    for at, (node, parent, _, _) in enumerate(places(function)):
-        for other in changes(node):
-            mutant = copy.deepcopy(function)
-            _, within, name, k = list(places(mutant))[at]
-            alone = not isinstance(node, ast.Constant) or isinstance(
-                parent, ast.arguments
-            )  # a number is shown with what it stands in
-            before = ast.unparse(node if alone else parent)
-            if k is None:
-                setattr(within, name, other)
-            else:
-                getattr(within, name)[k] = other
-            after = (
-                "pass" if isinstance(other, ast.Pass) else ast.unparse(other if alone else within)
-            )
-            text = " ".join(f"{before[:150]} → {after[:150]}".split())
-            told[text] = told.get(text, 0) + 1
-            yield text + f" ({told[text]})" * (told[text] > 1), ast.fix_missing_locations(mutant)
+def replacements(node: ast.AST) -> list[ast.AST]:
+    """Return the nodes that mutants have in place of this one."""
+    if isinstance(node, ast.Compare):
+        swaps = SWAPS[type(node.ops[0])]
+        return [changed(node, ops=[swap(), *node.ops[1:]]) for swap in swaps]
+    if isinstance(node, ast.BinOp | ast.BoolOp | ast.AugAssign):
+        return [changed(node, op=swap()) for swap in SWAPS.get(type(node.op), ())]
+    if isinstance(node, ast.UnaryOp):
+        return [node.operand]
+    if isinstance(node, ast.Constant):
+        return other_constants(node.value)
+    if isinstance(node, ast.If | ast.IfExp):
+        return [changed(node, test=ast.UnaryOp(ast.Not(), node.test))]
+    if isinstance(node, ast.Return):
+        return [ast.Return(ast.Constant(None))]
+    # A statement that is an expression is left out, unless it is a docstring.
+    if isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant):
+        return [ast.Pass()]
+    return []
 
 
-def noticed(function, owner, tests):
-    """Whether the tests fail with this function in growlib."""
+def changed(node: ast.AST, **new_fields) -> ast.AST:
+    """Return a node with the fields of this one, except for the new ones."""
+    return type(node)(**dict(ast.iter_fields(node)) | new_fields)
+
+
+def other_constants(value) -> list[ast.AST]:
+    """Return the constants that replace this one: the other truth value, or the next numbers."""
+    if isinstance(value, bool):
+        return [ast.Constant(not value)]
+    if isinstance(value, int | float):
+        return [ast.Constant(value + 1), ast.Constant(value - 1)]
+    return []
+
+
+def described(place: Place, changed_parent: ast.AST, other: ast.AST) -> str:
+    """Return a change as text, such as "a < b → a <= b"."""
+    # A number alone would not tell which one it is, so the expression around it is shown.
+    in_parent = isinstance(place.node, ast.Constant) and not isinstance(place.parent, ast.arguments)
+    before = ast.unparse(place.parent if in_parent else place.node)
+    if isinstance(other, ast.Pass):
+        after = "pass"
+    else:
+        after = ast.unparse(changed_parent if in_parent else other)
+    return " ".join(f"{before[:150]} → {after[:150]}".split())
+
+
+# ----------------------------------------------------------------------------------- trying mutants
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function to mutate, the module it stands in, its owner, and the tests that should fail.
+
+    The owner is the module, or of a method its class.
+    """
+
+    module: ModuleType
+    owner: ModuleType | type
+    function: ast.FunctionDef
+    tests: list[str]
+
+    @property
+    def source(self) -> str:
+        """The text of the function without comments and layout."""
+        return ast.unparse(self.function)
+
+
+def find(name: str, settings: dict) -> Target:
+    """Return the function that tests/mutation.toml calls `name`: "function" or "Class.method"."""
+    module = importlib.import_module(settings.get("module", "growlib"))
+    owner = module
+    scope = ast.parse(Path(module.__file__).read_text())
+    *classes, last = name.split(".")
+    for class_name in classes:
+        scope = definition(scope, ast.ClassDef, class_name)
+        owner = getattr(owner, class_name)
+    function = definition(scope, ast.FunctionDef, last)
+    return Target(module, owner, function, [f"{HERE}/{test}" for test in settings["tests"]])
+
+
+def definition(scope: ast.AST, kind: type, name: str) -> ast.AST:
+    """Return the class or function of this name that the body of `scope` defines."""
+    for node in scope.body:
+        if isinstance(node, kind) and node.name == name:
+            return node
+    sys.exit(f"tests/mutation.toml names {name}, which its module does not define")
+
+
+def is_noticed(target: Target, function: ast.FunctionDef) -> bool:
+    """Return whether a test fails, or takes too long, with `function` in place of the target's."""
     child = os.fork()
-    if not child:
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-        for descriptor in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
-        exec(compile(ast.Module([function], []), "mutant", "exec"), vars(growlib), made := {})
-        setattr(owner, function.name, made[function.name])
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        install(target, function)
         growlib.has_compiler = lambda: False
-        os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
-    return os.waitpid(child, 0)[1] != 0
+        os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *target.tests]))
+    _, status = os.waitpid(child, 0)
+    return status != 0
 
 
-def report(settings, kept):
-    """The page, from what is kept."""
-    yield "# Which small changes of the method's core the tests notice\n\n`make mutation` writes this page; `tests/mutation.py` says how.\n"
-    yield "| function | mutants | noticed | lived |\n|---|---|---|---|"
-    yield from (
-        f"| `{name}` | {len(kept[name])} | {sum(kept[name].values())} | {len(kept[name]) - sum(kept[name].values())} |"
-        for name in kept
-    )
-    all_of = [caught for name in kept for caught in kept[name].values()]
-    yield f"| all | {len(all_of)} | {sum(all_of)} | {len(all_of) - sum(all_of)} |\n"
-    yield from (f"Not tried yet: `{name}`.\n" for name in settings if name not in kept)
-    yield "## Those that lived\n"
-    for name, found in kept.items():
-        lives = settings[name].get("lives", {})
-        yield from (
-            f"- `{name}`: `{text}`: {lives.get(text, 'no reason yet')}"
-            for text, caught in found.items()
-            if not caught
-        )
+def install(target: Target, function: ast.FunctionDef) -> None:
+    """Define `function` in the target's module, wherever the original is known by its name."""
+    defined = {}
+    exec(compile(ast.Module([function], []), "mutant", "exec"), vars(target.module), defined)
+    mutant = defined[function.name]
+    original = vars(target.owner)[function.name]
+    setattr(target.owner, function.name, mutant)
+    # Other modules, those of the tests among them, may have imported the function by its name.
+    for module in list(sys.modules.values()):
+        if getattr(module, "__dict__", {}).get(function.name) is original:
+            setattr(module, function.name, mutant)
 
 
-def main(chosen):
+def tried(target: Target, known: dict[str, bool]) -> dict[str, bool]:
+    """Return for each change whether a test notices it; `known` holds earlier results."""
+    return {
+        mutant.change: known.get(mutant.change) or is_noticed(target, mutant.function)
+        for mutant in mutants(target.function)
+    }
+
+
+def load_tests(settings: dict) -> None:
+    """Import once, before any fork, what every forked process would otherwise import anew."""
+    growlib.fit("cubic-1", trials=1, epochs=1, width=[5, 5], compiled=False)
+    files = {
+        str(HERE / test.split("::")[0]) for each in settings.values() for test in each["tests"]
+    }
+    pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *files])
+    # Otherwise each forked process searches all of torch for garbage, which takes ten times as
+    # long as its tests.
+    gc.collect()
+    gc.freeze()
+
+
+# ------------------------------------------------------------------------------------------- report
+
+
+def report(settings: dict, found: dict[str, dict[str, bool]]) -> str:
+    """Return tests/MUTATION.md: a table of counts, and the mutants that no test noticed."""
+    lines = [
+        "# Which small changes of the method's core the tests notice",
+        "",
+        "`make mutation` writes this page; `tests/mutation.py` says how.",
+        "",
+        "| function | mutants | noticed | lived |",
+        "|---|---|---|---|",
+    ]
+    lines += [counts(f"`{name}`", list(found[name].values())) for name in found]
+    lines += [counts("all", [noticed for name in found for noticed in found[name].values()]), ""]
+    for name in settings:
+        if name not in found:
+            lines += [f"Not tried yet: `{name}`.", ""]
+
+    lines += ["## Those that lived", ""]
+    for name in found:
+        reasons = settings[name].get("lives", {})
+        for change, noticed in found[name].items():
+            if not noticed:
+                lines.append(f"- `{name}`: `{change}`: {reasons.get(change, 'no reason yet')}")
+    return "\n".join(lines) + "\n"
+
+
+def counts(label: str, noticed: list[bool]) -> str:
+    """Return a row of the table of counts."""
+    total = len(noticed)
+    return f"| {label} | {total} | {sum(noticed)} | {total - sum(noticed)} |"
+
+
+def main(chosen: list[str]) -> None:
     """Try the mutants of the chosen functions, or of all, and write the report."""
-    settings, results = (
-        tomllib.loads((HERE / "mutation.toml").read_text()),
-        json.loads(KEPT.read_text()) if KEPT.exists() else {},
-    )
+    settings = tomllib.loads(SETTINGS.read_text())
     for name in chosen:
         if name not in settings:
             sys.exit(f"FUNCTION is {name!r}; it takes one of {', '.join(settings)}")
-    source = ast.parse(Path(growlib.__file__).read_text())
-    growlib.fit(
-        "cubic-1", trials=1, epochs=1, width=[5, 5], compiled=False
-    )  # loads what every child would have to load anew
-    files = {HERE / test.split("::")[0] for each in settings.values() for test in each["tests"]}
-    pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *map(str, files)])
-    gc.collect()
-    gc.freeze()  # or each child would search all of torch for garbage, ten times as long as it tests
+    results = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+
+    load_tests(settings)
     for name in chosen or settings:
-        scope, owner = source, growlib
-        *classes, last = name.split(".")
-        for part in classes:
-            scope, owner = (
-                next(n for n in scope.body if isinstance(n, ast.ClassDef) and n.name == part),
-                getattr(owner, part),
-            )
-        function = next(n for n in scope.body if isinstance(n, ast.FunctionDef) and n.name == last)
-        tests, text = [f"{HERE}/{test}" for test in settings[name]["tests"]], ast.unparse(function)
-        if noticed(function, owner, tests):
+        target = find(name, settings[name])
+        if is_noticed(target, target.function):
             sys.exit(f"the tests of {name} fail without a change")
-        old = results.get(name, {})
-        now = results[name] = {"source": text, "found": {}}
-        for change, mutant in mutants(function):
-            known = old.get("source") == text and old["found"].get(change)
-            now["found"][change] = known or noticed(mutant, owner, tests)
+
+        known = {}
+        if name in results and results[name]["source"] == target.source:
+            known = results[name]["found"]
+        results[name] = {"source": target.source, "found": tried(target, known)}
         KEPT.write_text(json.dumps(results))
-        print(
-            name,
-            len(now["found"]),
-            "mutants,",
-            [change for change, caught in now["found"].items() if not caught],
-            flush=True,
-        )
+
+        lived = [change for change, noticed in results[name]["found"].items() if not noticed]
+        print(name, len(results[name]["found"]), "mutants,", lived, flush=True)
+
     found = {name: results[name]["found"] for name in settings if name in results}
-    REPORT.write_text("\n".join(report(settings, found)) + "\n")
+    REPORT.write_text(report(settings, found))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""The benchmark's functions run, at a size that measures nothing."""
+"""The benchmark runs, at a scale that measures nothing."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -24,17 +25,25 @@ TINY = bench.Scale(
 )
 
 
-def test_the_page_is_written_with_its_plots_and_no_empty_cell(tmp_path, monkeypatch):
+@pytest.fixture
+def without_compiler(monkeypatch):
     fit = bench.growlib.fit
-    monkeypatch.setattr(
-        bench.growlib,
-        "fit",
-        lambda *arguments, **options: fit(*arguments, **options | {"compiled": False}),
-    )
+
+    def eager_fit(*arguments, **options):
+        return fit(*arguments, **options | {"compiled": False})
+
+    monkeypatch.setattr(bench.growlib, "fit", eager_fit)
+
+
+def test_the_page_is_written_with_its_plots_and_no_empty_cell(
+    tmp_path, monkeypatch, without_compiler
+):
     monkeypatch.setattr(bench, "JAX", tmp_path / "none")
-    sentences = bench.page(TINY, tmp_path)
+    passages = bench.page(TINY, tmp_path)
+
     text = (tmp_path / "benchmarks.md").read_text()
-    assert sentences["speed"].splitlines()[-1] in text and "nan" not in text
+    assert passages["speed"].splitlines()[-1] in text
+    assert "nan" not in text
     for shown in (
         "growlib.fit, float64",
         "| JAX | not measured",
@@ -64,3 +73,17 @@ def test_the_last_time_of_a_command_counts_and_a_missing_one_is_said(tmp_path):
         "| `make figures` | not measured |",
         "| `make test` | 1.5, 2030-01-02 |",
     ]
+
+
+def test_a_process_tells_its_seconds_and_its_megabytes():
+    seconds, megabytes = bench.in_a_process(bench.IMPORT_AND_PEAK.format(work=""))
+    assert seconds > 0
+    assert megabytes > 50
+
+
+@pytest.mark.slow
+def test_memory_start_and_study_engine_are_measured():
+    scale = dataclasses.replace(TINY, many=128, cells=1, cell_seconds=1)
+    assert len(bench.memory(scale).splitlines()) == 2 + 4
+    assert len(bench.starts(scale).splitlines()) == 2 + 5
+    assert " times as soon" in bench.engine(scale)

@@ -9,15 +9,14 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
-import notebooks  # noqa: E402
+import notebooks
 
 BOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 QUICK = ("01", "02", "05")  # in `make test`; the others in `make test-all`
@@ -28,23 +27,7 @@ LAB = [
 VOILA = ["01_growth", pytest.param("05_spirals", marks=pytest.mark.slow)]
 PATIENCE = 240_000  # ms: a first training compiles its kernel, and the other core may be busy
 
-CONTROL = "[class*=growlib-]"
-SHOWN = """([box, old]) => {
-    const picture = box.querySelector(".jp-RenderedImage img")
-    return picture?.naturalWidth && picture.src !== old && picture.src
-}"""
-MISTAKES = ".widget-output :is([data-mime-type$=error], [data-mime-type$=stderr])"
-BOOK = "jupyterapp.shell.currentWidget.context"
-SHUTDOWN = "globalThis.jupyterapp?.shell.currentWidget?.context.sessionContext.shutdown()"
-RAN = """() => {
-    const prompts = [...document.querySelectorAll(".jp-CodeCell .jp-InputArea-prompt")].map(prompt => prompt.textContent)
-    return prompts.some(text => /[0-9]/.test(text)) && !prompts.some(text => text.includes("*"))
-        && document.querySelector(".jp-Notebook-ExecutionIndicator").dataset.status === "idle"
-}"""
-SETTINGS = {  # no news, and every cell in the page, not only those in sight
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "notebook-extension/tracker": {"windowingMode": "none"},
-}
+# The tiny notebook keeps its values of x in drawn.txt.
 TINY = """import time
 import growlib
 from growkit import figures, widgets
@@ -62,10 +45,22 @@ def draw(x=5):
 
 
 widgets.explore(draw, x=(0, 20))"""
+SETTINGS = {
+    # no news
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    # every cell is in the page, not only those in sight
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+
+
+# --------------------------------------------------------------------------------- browser, servers
 
 
 def without_browser():
-    """What happens to the tests without a browser: they skip, and fail where GROWLIB_BROWSER says `required`."""
+    """Return what happens to the tests without a browser: `pytest.skip` or `pytest.fail`.
+
+    They fail where GROWLIB_BROWSER says `required`.
+    """
     asked = os.environ.get("GROWLIB_BROWSER", "")
     assert asked in ("", "required"), f"GROWLIB_BROWSER is {asked!r}; it takes required, or nothing"
     return pytest.fail if asked else pytest.skip
@@ -75,15 +70,13 @@ def without_browser():
 def chromium():
     """A headless Chromium; without one the tests skip, or fail."""
     missing = without_browser()
-    program = (
-        os.environ.get("CHROMIUM")
-        or shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
+    program = os.environ.get("CHROMIUM")
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        program = program or shutil.which(name)
     if not program:
         missing(
-            "There is no Chromium on PATH: `apt-get install chromium` brings one, or CHROMIUM names one."
+            "There is no Chromium on PATH: `apt-get install chromium` brings one, "
+            "or CHROMIUM names one."
         )
     try:
         from playwright.sync_api import sync_playwright
@@ -100,19 +93,18 @@ def chromium():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A copy of the notebooks without their outputs, a tiny one of our own, and JupyterLab's settings."""
+    """A folder of the notebooks without their outputs, a tiny one, and JupyterLab's settings."""
     folder = tmp_path_factory.mktemp("browser")
     (folder / "notebooks").mkdir()
     for path in BOOKS:
         book = nbformat.read(path, 4)
         for cell in book.cells:
             if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
+                cell.outputs = []
+                cell.execution_count = None
         nbformat.write(book, folder / "notebooks" / path.name)
-    nbformat.write(
-        nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TINY)], metadata=book.metadata),
-        folder / "notebooks/tiny.ipynb",
-    )
+    tiny = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TINY)], metadata=book.metadata)
+    nbformat.write(tiny, folder / "notebooks/tiny.ipynb")
     for name, setting in SETTINGS.items():
         path = folder / f"config/lab/user-settings/@jupyterlab/{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True)
@@ -121,12 +113,15 @@ def folder(tmp_path_factory):
 
 
 @contextmanager
-def serving(folder, *command):
+def serving(folder, module, *arguments):
     """Run a server of the notebooks on a free port; gives its address and its token."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    token, log = secrets.token_hex(16), folder / f"{command[0]}.log"
+    token = secrets.token_hex(16)
+    command = [sys.executable, "-m", module]
+    for argument in arguments:
+        command.append(argument.format(port=port, token=token, root=folder / "notebooks"))
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "GROWLIB_HOME": str(ROOT),
@@ -134,11 +129,7 @@ def serving(folder, *command):
         "JUPYTER_DATA_DIR": str(folder / "data"),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
     }
-    command = [
-        sys.executable,
-        "-m",
-        *(part.format(port=port, token=token, root=folder / "notebooks") for part in command),
-    ]
+    log = folder / f"{module}.log"
     with (
         log.open("w") as said,
         subprocess.Popen(command, env=environment, stdout=said, stderr=said) as server,
@@ -167,8 +158,25 @@ def visiting(chromium):
         yield page
 
 
+# The context of the notebook that JupyterLab shows, and how to end its kernel.
+BOOK = "jupyterapp.shell.currentWidget.context"
+SHUTDOWN = "globalThis.jupyterapp?.shell.currentWidget?.context.sessionContext.shutdown()"
+# Whether every cell that was started has ended, and at least one has run.
+RAN = """() => {
+    const inputs = [...document.querySelectorAll(".jp-CodeCell .jp-InputArea-prompt")]
+    const prompts = inputs.map(input => input.textContent)
+    const indicator = document.querySelector(".jp-Notebook-ExecutionIndicator")
+    return prompts.some(text => /[0-9]/.test(text))
+        && !prompts.some(text => text.includes("*"))
+        && indicator.dataset.status === "idle"
+}"""
+
+
 def twice(attempt, page):
-    """Attempt it, and once more when time runs out: now and then a kernel loses a reply and stands still, as tools/notebooks.py knows, too."""
+    """Attempt something on a page, and once more when time runs out.
+
+    Now and then a kernel loses a reply and stands still; tools/notebooks.py starts it again, too.
+    """
     from playwright.sync_api import TimeoutError
 
     try:
@@ -180,7 +188,7 @@ def twice(attempt, page):
 
 @pytest.fixture(scope="module")
 def lab(chromium, folder):
-    """Opens a notebook in JupyterLab and runs all its cells; gives the page."""
+    """Return what opens a notebook in JupyterLab, runs all its cells and gives the page."""
     root = ["--allow-root"] if os.getuid() == 0 else []
     with serving(
         folder,
@@ -196,13 +204,9 @@ def lab(chromium, folder):
 
         @contextmanager
         def run(stem):
+            address = f"{server}/lab/tree/{stem}.ipynb?token={token}&reset"
             with visiting(chromium) as page:
-                twice(
-                    lambda page: run_all(
-                        page, f"{server}/lab/tree/{stem}.ipynb?token={token}&reset"
-                    ),
-                    page,
-                )
+                twice(lambda page: run_all(page, address), page)
                 yield page
                 page.evaluate(SHUTDOWN)
 
@@ -213,9 +217,11 @@ def run_all(page, address):
     """Open a notebook in JupyterLab and run it by the menu, to the end or to an error."""
     page.goto(address)
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(state="attached")
-    # before the kernel answers, Run All may run nothing, and nobody says so
+    # Before the kernel answers, Run All may run nothing without saying so.
     page.evaluate(
-        f"{BOOK}.sessionContext.ready.then(() => {BOOK}.sessionContext.session.kernel.info).then(() => true)"
+        f"{BOOK}.sessionContext.ready"
+        f".then(() => {BOOK}.sessionContext.session.kernel.info)"
+        ".then(() => true)"
     )
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
@@ -224,7 +230,7 @@ def run_all(page, address):
 
 @pytest.fixture(scope="module")
 def voila(chromium, folder):
-    """Opens a notebook in Voila, as `make dashboard` does; gives the page."""
+    """Return what opens a notebook in Voila, as `make dashboard` does, and gives the page."""
     with serving(
         folder,
         "voila",
@@ -237,91 +243,109 @@ def voila(chromium, folder):
 
         @contextmanager
         def show(stem):
+            address = f"{server}/voila/render/{stem}.ipynb?token={token}"
             with visiting(chromium) as page:
-                twice(
-                    lambda page: page.goto(
-                        f"{server}/voila/render/{stem}.ipynb?token={token}", timeout=PATIENCE / 2
-                    ),
-                    page,
-                )
+                twice(lambda page: page.goto(address, timeout=PATIENCE / 2), page)
                 yield page
 
         yield show
 
 
+# ----------------------------------------------------------------------------------------- controls
+
+CONTROL = "[class*=growlib-]"
+MISTAKES = ".widget-output :is([data-mime-type$=error], [data-mime-type$=stderr])"
+# The picture in a box as soon as it is loaded and is not the old one.
+SHOWN = """([box, old]) => {
+    const picture = box.querySelector(".jp-RenderedImage img")
+    return picture?.naturalWidth && picture.src !== old && picture.src
+}"""
+
+
+def is_menu(control):
+    return control.locator("select").count() > 0
+
+
 def reading(control):
-    """The number beside a slider, or the choice of a menu."""
-    return (
-        control.locator("select").input_value()
-        if control.locator("select").count()
-        else control.locator(".widget-readout").inner_text()
-    )
+    """Return the number beside a slider, or the choice of a menu."""
+    if is_menu(control):
+        return control.locator("select").input_value()
+    return control.locator(".widget-readout").inner_text()
 
 
 def move(control):
     """Change a slider or a menu by one step, by keyboard."""
-    if control.locator("select").count():
-        last = control.locator("option").last.get_attribute("value") == reading(control)
-        for key in ("Space", "ArrowUp" if last else "ArrowDown", "Enter"):
-            control.locator("select").press(key)
-    else:
+    if not is_menu(control):
         control.locator(".noUi-handle").press("ArrowRight")
+        return
+    last = control.locator("option").last.get_attribute("value")
+    towards = "ArrowUp" if reading(control) == last else "ArrowDown"
+    for key in ("Space", towards, "Enter"):
+        control.locator("select").press(key)
 
 
 def shown(control, other_than=""):
-    """The picture under a control, as soon as it is there and is another one."""
+    """Return the picture under a control, as soon as it is there and is another one."""
     box = control.locator("xpath=ancestor::*[contains(@class, 'widget-vbox')]").element_handle()
     return control.page.wait_for_function(SHOWN, arg=[box, other_than]).json_value()
 
 
 def move_and_look(control):
     """Move a control; both its reading and the picture become others, without a mistake."""
-    picture, number = shown(control), reading(control)
+    picture = shown(control)
+    before = reading(control)
     move(control)
     shown(control, other_than=picture)
-    assert reading(control) != number
-    assert (
-        control.locator("select, .noUi-handle").get_attribute("aria-label")
-        == control.locator(".widget-label").inner_text()
-    )
+    assert reading(control) != before
+    label = control.locator(".widget-label").inner_text()
+    assert control.locator("select, .noUi-handle").get_attribute("aria-label") == label
     assert not control.page.locator(MISTAKES).count()
 
 
 def shoot(page, name):
-    """Keep the controls and their picture in a wide and in a narrow window as .cache/screenshots/NAME_WIDTH.png."""
+    """Save the controls and their picture, in a wide and in a narrow window, as screenshots.
+
+    They are .cache/screenshots/NAME_WIDTH.png.
+    """
     for width in (1400, 600):
         page.set_viewport_size({"width": width, "height": 1000})
         page.locator(".widget-output img").last.scroll_into_view_if_needed()
         page.screenshot(path=ROOT / f".cache/screenshots/{name}_{width}.png")
 
 
-def pngs(book):
-    """How many pictures the cells of a notebook hold."""
-    return sum(
-        "image/png" in output.get("data", {})
-        for cell in book["cells"]
-        for output in cell.get("outputs", ())
-    )
+# ------------------------------------------------------------------------------------ the notebooks
+
+
+def pictures(book):
+    """Return how many pictures the cells of a notebook hold."""
+    number = 0
+    for cell in book["cells"]:
+        for output in cell.get("outputs", ()):
+            number += "image/png" in output.get("data", {})
+    return number
 
 
 @pytest.mark.parametrize("stem", LAB)
 def test_every_cell_runs_in_lab_and_every_control_obeys_the_keyboard(lab, stem):
+    committed = json.loads((ROOT / f"notebooks/{stem}.ipynb").read_text())
     with lab(stem) as page:
         book = page.evaluate(f"{BOOK}.model.toJSON()")
         assert not list(notebooks.problems(book))
-        assert all(cell["execution_count"] for cell in book["cells"] if cell["cell_type"] == "code")
-        assert pngs(book) == pngs(json.loads((ROOT / f"notebooks/{stem}.ipynb").read_text())) > 0
-        assert not page.locator(
-            "[data-mjx-error]"
-        ).all_inner_texts()  # a formula that MathJax cannot read
+        for cell in book["cells"]:
+            assert cell["cell_type"] != "code" or cell["execution_count"]
+        assert pictures(book) == pictures(committed) > 0
+        # a formula that MathJax cannot read
+        assert not page.locator("[data-mjx-error]").all_inner_texts()
         page.wait_for_function(
-            "() => [...document.querySelectorAll('.jp-RenderedImage img')].every(picture => picture.naturalWidth)"
+            "() => [...document.querySelectorAll('.jp-RenderedImage img')]"
+            ".every(picture => picture.naturalWidth)"
         )
         for control in page.locator(CONTROL).all():
             move_and_look(control)
+        # the file browser leaves a narrow window no room
         page.evaluate(
             "jupyterapp.commands.execute('application:toggle-left-area').then(() => true)"
-        )  # it leaves a narrow window no room
+        )
         shoot(page, stem)
 
 
@@ -334,12 +358,18 @@ def test_voila_shows_pictures_and_sliders_without_code(voila, stem):
         shoot(page, f"voila_{stem}")
 
 
+# -------------------------------------------------------------------------------- the tiny notebook
+
+
 def test_a_burst_of_keys_draws_few_pictures_and_ends_with_the_last(lab, folder):
+    drawn = folder / "notebooks/drawn.txt"
     with lab("tiny") as page:
-        control, drawn = page.locator(CONTROL), folder / "notebooks/drawn.txt"
-        handle, picture = control.locator(".noUi-handle"), shown(control)
+        control = page.locator(CONTROL)
+        handle = control.locator(".noUi-handle")
+        picture = shown(control)
         handle.press("End")
-        picture = last = shown(control, other_than=picture)
+        last = shown(control, other_than=picture)
+        picture = last
         for _ in range(3):  # back by 15
             handle.press("PageDown")
             picture = shown(control, other_than=picture)
@@ -349,29 +379,28 @@ def test_a_burst_of_keys_draws_few_pictures_and_ends_with_the_last(lab, folder):
         while shown(control) != last:
             time.sleep(0.1)
         values = drawn.read_text().split()
-        assert values[-1] == "20" and len(values) <= 7, values
+        assert values[-1] == "20"
+        assert len(values) <= 7, values
 
 
 def test_a_mistake_is_a_sentence_and_the_next_value_draws_again(lab):
     with lab("tiny") as page:
         control = page.locator(CONTROL)
         handle = control.locator(".noUi-handle")
+        output = page.locator(".widget-output")
         handle.press("Home")
-        page.locator(".widget-output").get_by_text("growlib: x is 0; it takes 1 or more").wait_for()
-        assert (
-            not page.locator(MISTAKES).count()
-            and "Traceback" not in page.locator(".widget-output").inner_text()
-        )
+        output.get_by_text("growlib: x is 0; it takes 1 or more").wait_for()
+        assert not page.locator(MISTAKES).count()
+        assert "Traceback" not in output.inner_text()
         handle.press("ArrowRight")
         shown(control)
 
 
 def test_letters_stay_with_the_control(lab):
     with lab("tiny") as page:
-        cells, handle = page.locator(".jp-Cell").count(), page.locator(".growlib-x .noUi-handle")
+        cells = page.locator(".jp-Cell").count()
+        handle = page.locator(".growlib-x .noUi-handle")
         for key in "bxddm":  # in JupyterLab: insert a cell below, cut it, delete it, make it a text
             handle.press(key)
-        assert (
-            page.locator(".jp-Cell").count() == cells
-            and page.locator(".jp-CodeCell").count() == cells
-        )
+        assert page.locator(".jp-Cell").count() == cells
+        assert page.locator(".jp-CodeCell").count() == cells

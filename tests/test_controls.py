@@ -1,4 +1,6 @@
-"""The controls: each is one field of the growth, and at its default nothing of a published run changes."""
+"""The controls: each is one argument, and at its default nothing of a published run changes."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,100 +9,47 @@ import torch
 import growlib
 
 WIDTH = 5
-FIELDS = [
-    {"mask": "shared"},
-    {"mask": "reversed"},
-    {"feeds": 0.0},
-    {"feeds": 0.2},
-    {"opens": "nothing"},
-    {"opens": "nothing", "feeds": 0.0},
-]
 
 
-def final(growth, name="cubic-1", **settings):
-    return growlib.fit(
-        name,
-        growth,
-        **{"trials": 16, "epochs": 300, "width": WIDTH, "dtype": "float64", "log_every": 100}
-        | settings,
-    )
+def control_run(growth, task="cubic-1", **options):
+    """Return a run of 16 networks of five neurons in float64; `options` are arguments of `fit`."""
+    defaults = {"trials": 16, "epochs": 300, "width": WIDTH, "dtype": "float64", "log_every": 100}
+    return growlib.fit(task, growth, **(defaults | options))
 
 
-@pytest.mark.parametrize("fields", FIELDS, ids=str)
-@pytest.mark.parametrize(
-    "method", [growlib.AuxiliaryWeight, growlib.ControllerMask], ids=lambda m: m.__name__
-)
-def test_the_written_gradient_is_that_of_the_outputs(fields, method):
-    if fields.get("mask") == "reversed" and method is growlib.ControllerMask:
-        pytest.skip("a controller has no order to reverse")
-    growth = method(
-        **fields, **({"learns_from": "loss"} if method is growlib.ControllerMask else {})
-    )
-    theta = growlib.initial_weights(0, range(4), WIDTH, growth)
-    theta[0] = torch.tensor([0.4, 1.7, 3.2, 4.6]) / (1 if method is growlib.AuxiliaryWeight else 5)
-    x, y = (torch.tensor(a) for a in growlib.task("cubic-1").draw(0, range(4)))
-    gates = growlib._gates(growth, theta[0], [WIDTH])
-    ours = growlib._gradient(
-        theta, *gates.chunk(2), x, y, 1 / x.shape[1], growth, growlib.layer_shapes(WIDTH), "squared"
-    )
-    theta.requires_grad_()
-    growlib.task_loss(growlib.outputs(theta, x, growth, WIDTH), y, "squared").sum().backward()
-    torch.testing.assert_close(ours, theta.grad, rtol=1e-9, atol=1e-12)
+# ----------------------------------------------------------------- who moves the size, and how fast
 
 
 def test_a_size_that_its_own_loss_moves_is_a_ramp_that_the_task_cannot_see():
     growth = growlib.AuxiliaryWeight(learns_from="size", coupling=0.5)
-    paths = [final(growth, name).history for name in ("cubic-1", "bessel-sum")]
-    expected = 5 * (1 - (1 - 2 * 1e-3 * 0.5) ** paths[0]["epoch"])
-    for path in paths:
-        np.testing.assert_allclose(path["size"], expected, rtol=1e-12)
-    assert not np.allclose(
-        final(growlib.AuxiliaryWeight(coupling=0.5)).history["size"], expected, rtol=1e-6
-    )
+    cubic = control_run(growth, "cubic-1").history
+    bessel = control_run(growth, "bessel-sum").history
+    ramp = 5 * (1 - (1 - 2 * 1e-3 * 0.5) ** cubic["epoch"])
+    np.testing.assert_allclose(cubic["size"], ramp, rtol=1e-12)
+    np.testing.assert_allclose(bessel["size"], ramp, rtol=1e-12)
+
+    by_whole_loss = control_run(growlib.AuxiliaryWeight(coupling=0.5)).history
+    assert not np.allclose(by_whole_loss["size"], ramp, rtol=1e-6)
 
 
-def test_reversed_opens_the_last_neuron_first_and_shared_all_at_once():
-    size = torch.tensor([0.0, 0.5, 2.3, 5.0], dtype=torch.float64)
-    first, last, shared = (
-        growlib.AuxiliaryWeight(mask=mask).gate(size, WIDTH)
-        for mask in ("staircase", "reversed", "shared")
-    )
-    torch.testing.assert_close(last, first.flip(0))
-    torch.testing.assert_close(shared, growlib.staircase(size / WIDTH).expand(WIDTH, -1))
+def test_speed_moves_the_size_alone_and_speed_0_is_frozen():
+    def after_one_epoch(**fields):
+        growth = growlib.AuxiliaryWeight(coupling=0.0, start=2.5, **fields)
+        return control_run(growth, epochs=1, log_every=1).weights
 
-
-def test_without_a_feed_the_weights_from_the_size_do_nothing():
-    growth = growlib.AuxiliaryWeight(feeds=0.0, start=5.0)
-    theta = growlib.initial_weights(0, range(3), WIDTH, growth)
-    x = torch.linspace(-1, 1, 7, dtype=torch.float64).reshape(1, 7, 1).expand(-1, -1, 3)
-    before = growlib.outputs(theta, x, growth, WIDTH)
-    growlib.unpack(theta, growlib.layer_shapes(WIDTH))[1][0][1] += 1  # u
-    assert torch.equal(growlib.outputs(theta, x, growth, WIDTH), before)
-    assert not torch.equal(
-        growlib.outputs(theta, x, growlib.AuxiliaryWeight(start=5.0), WIDTH), before
-    )
-
-
-def test_speed_moves_the_size_alone_and_none_is_frozen():
-    ends = {
-        speed: final(
-            growlib.AuxiliaryWeight(speed=speed, coupling=0.0, start=2.5), epochs=1, log_every=1
-        )
-        for speed in (0.0, 1.0, 3.0)
-    }
-    step = {speed: run.weights - ends[0.0].weights for speed, run in ends.items()}
-    assert np.abs(step[1.0][0]).min() > 0 and not step[1.0][1:].any()
-    np.testing.assert_allclose(step[3.0][0], 3 * step[1.0][0], rtol=1e-9)
-    frozen = final(
-        growlib.AuxiliaryWeight(frozen=True, coupling=0.0, start=2.5), epochs=1, log_every=1
-    )
-    np.testing.assert_array_equal(frozen.weights, ends[0.0].weights)
+    still = after_one_epoch(speed=0.0)
+    step = after_one_epoch(speed=1.0) - still
+    three_times_as_fast = after_one_epoch(speed=3.0) - still
+    assert np.abs(step[0]).min() > 0
+    assert not step[1:].any()
+    np.testing.assert_allclose(three_times_as_fast[0], 3 * step[0], rtol=1e-9)
+    np.testing.assert_array_equal(after_one_epoch(frozen=True), still)
 
 
 @pytest.mark.parametrize("optimizer", ["gd", "adam"])
-def test_speed_is_a_factor_on_the_step_of_either_optimizer(optimizer):
+def test_speed_is_a_factor_on_the_step_of_both_optimizers(optimizer):
     slow, fast = (
-        final(
+        control_run(
             growlib.AuxiliaryWeight(speed=speed, learns_from="size"),
             optimizer=optimizer,
             epochs=1,
@@ -108,139 +57,170 @@ def test_speed_is_a_factor_on_the_step_of_either_optimizer(optimizer):
         ).weights[0, 0]
         for speed in (1.0, 2.0)
     )
-    assert fast == pytest.approx(2 * slow, rel=1e-12) and slow > 0
+    assert fast == pytest.approx(2 * slow, rel=1e-12)
+    assert slow > 0
 
 
-def test_a_gate_that_opens_the_rate_warms_it_up():
-    start, lr = 0.3, 0.01
-    ramp = growlib.ControllerMask(
-        opens="rate", feeds=0.0, start=start, start_noise=0.0, coupling=0.0
-    )
-    plain = growlib.ControllerMask(
-        opens="nothing", feeds=0.0, start=start, start_noise=0.0, coupling=0.0
-    )
-    scaled, full = (
-        final(growth, epochs=1, log_every=1, lr=rate).weights
-        for growth, rate in ((ramp, lr), (plain, lr * np.sin(np.pi / 2 * start) ** 2))
-    )
-    np.testing.assert_allclose(scaled, full, rtol=1e-12)
-    assert (final(ramp).history["active_width"] == WIDTH).all()
+# ------------------------------------------------------------------------------ what the gate opens
+
+
+def test_a_gate_that_opens_the_rate_scales_every_step():
+    """One step at the rate that the gate leaves open is a step at that rate."""
+    start = 0.3
+    lr = 0.01
+    fields = {"feeds": 0.0, "start": start, "start_noise": 0.0, "coupling": 0.0}
+    ramp = growlib.ControllerMask(opens="rate", **fields)
+    plain = growlib.ControllerMask(opens="nothing", **fields)
+    scaled_lr = lr * np.sin(np.pi / 2 * start) ** 2
+    by_ramp = control_run(ramp, epochs=1, log_every=1, lr=lr).weights
+    by_scaled_lr = control_run(plain, epochs=1, log_every=1, lr=scaled_lr).weights
+    np.testing.assert_allclose(by_ramp, by_scaled_lr, rtol=1e-12)
+    assert (control_run(ramp).history["active_width"] == WIDTH).all()
 
 
 def test_a_shut_gate_on_the_rate_holds_the_weights_still_while_the_size_grows():
     growth = growlib.ControllerMask(opens="rate", start_noise=0.0)
-    run = final(growth, epochs=1, log_every=1, optimizer="adam")
-    begin = growlib.initial_weights(0, range(16), WIDTH, growth).numpy()
-    np.testing.assert_array_equal(run.weights[1:], begin[1:])
+    run = control_run(growth, epochs=1, log_every=1, optimizer="adam")
+    first = growlib.initial_weights(0, range(16), WIDTH, growth).numpy()
+    np.testing.assert_array_equal(run.weights[1:], first[1:])
     assert (run.weights[0] > 0).all()
 
 
-def test_the_output_weights_alone_are_scaled():
-    growth, shapes = growlib.AuxiliaryWeight(start=5.0, frozen=True), growlib.layer_shapes(WIDTH)
-    whole, scaled = (
-        final(growth, epochs=1, lr=1e-30, output_scale=scale).weights for scale in (1.0, 0.01)
-    )
-    (_, (hidden, output)), (_, (same, smaller)) = (
-        growlib.unpack(torch.tensor(w), shapes) for w in (whole, scaled)
-    )
-    assert torch.equal(hidden, same) and torch.equal(output[0], smaller[0])
-    torch.testing.assert_close(smaller[1:], 0.01 * output[1:])
+# ---------------------------------------------------------------------------- scaled output weights
+
+
+def test_output_scale_scales_the_output_weights_alone():
+    growth = growlib.AuxiliaryWeight(start=5.0, frozen=True)
+    shapes = growlib.layer_shapes(WIDTH)
+    # The rate is so small that the trained weights are the first ones.
+    whole = control_run(growth, epochs=1, lr=1e-30, output_scale=1.0)
+    scaled = control_run(growth, epochs=1, lr=1e-30, output_scale=0.01)
+    _, (hidden, output) = growlib.unpack(whole.theta(), shapes)
+    _, (scaled_hidden, scaled_output) = growlib.unpack(scaled.theta(), shapes)
+    assert torch.equal(hidden, scaled_hidden)
+    assert torch.equal(output[0], scaled_output[0])
+    torch.testing.assert_close(scaled_output[1:], 0.01 * output[1:])
+
+
+# -------------------------------------------------------------------- Adam that forgets its moments
 
 
 def test_adam_begins_anew_when_the_size_arrives():
-    lr, shapes = 0.01, growlib.layer_shapes(WIDTH)
-    growth = growlib.ControllerMask(
-        start=0.985, start_noise=0.0
-    )  # the first step brings it within 1 % of 1
-    runs = {
-        (forgets, epochs): final(
-            growlib.replace(growth, forgets=forgets),
-            optimizer="adam",
-            lr=lr,
-            epochs=epochs,
-            log_every=1,
-        ).weights
-        for forgets in (False, True)
-        for epochs in (1, 2)
-    }
-    np.testing.assert_array_equal(runs[False, 1], runs[True, 1])
-    anew, on = (np.abs(runs[forgets, 2] - runs[forgets, 1])[1:] for forgets in (True, False))
-    np.testing.assert_allclose(
-        anew, lr, rtol=1e-3
-    )  # the first step of Adam is as long as the learning rate
-    assert (np.abs(on - lr) > 0.01 * lr).any() and len(anew) == 1 + sum(
-        f * n for f, n in shapes
-    ) - 1
+    lr = 0.01
+    # The first step brings the size within 1 % of the target, which is 1.
+    arriving = growlib.ControllerMask(start=0.985, start_noise=0.0)
+
+    def weights_after(epochs, forgets):
+        growth = replace(arriving, forgets=forgets)
+        options = {"optimizer": "adam", "lr": lr, "epochs": epochs, "log_every": 1}
+        return control_run(growth, **options).weights
+
+    after_first = weights_after(1, forgets=False)
+    np.testing.assert_array_equal(after_first, weights_after(1, forgets=True))
+
+    # The first step of Adam, and so the first one after it forgot, is as long as the rate.
+    second_step_anew = np.abs(weights_after(2, forgets=True) - after_first)[1:]
+    second_step = np.abs(weights_after(2, forgets=False) - after_first)[1:]
+    np.testing.assert_allclose(second_step_anew, lr, rtol=1e-3)
+    assert (np.abs(second_step - lr) > 0.01 * lr).any()
+    weights = sum(fan_in * neurons for fan_in, neurons in growlib.layer_shapes(WIDTH))
+    assert len(second_step_anew) == weights
+
+
+# Distances from the target before and after a step, in hundredths of the target, and whether Adam
+# forgets in this step.
+ARRIVALS = [
+    (2, 0.5, True),
+    (1.005, 0.5, True),
+    (2, 0.995, True),
+    (0.5, 0.4, False),
+    (0.995, 0.5, False),
+    (2, 1.005, False),
+    (3, 2, False),
+    (0.5, 2, False),
+]
+
+
+@pytest.mark.parametrize("target", [100.0, 60.0])
+@pytest.mark.parametrize("side", [-1, 1], ids=["from below", "from above"])
+def test_adam_forgets_when_a_size_comes_within_a_hundredth_of_its_target_and_no_other_time(
+    side, target
+):
+    before, after = torch.tensor([row[:2] for row in ARRIVALS], dtype=torch.float64).T
+    size = target * (1 + side * before / 100)
+    next_size = target * (1 + side * after / 100)
+    forgets = [row[2] for row in ARRIVALS]
+    state = adam_state(size)
+
+    # A step at a rate of 1 tells at which rate each size gets to where it is to go.
+    step = size - step_of_the_size(state, target, lr=1.0)[0]
+    assert (step != 0).all()
+    done = step_of_the_size(state, target, lr=(size - next_size) / step)
+    torch.testing.assert_close(done[0], next_size, rtol=0, atol=1e-6)
+    moments = done[20:41]
+    assert [not of_network.any() for of_network in moments.T] == forgets
+
+
+def adam_state(size):
+    """Return the state of networks of two neurons, trained by Adam for five epochs, (rows, T)."""
+    theta = torch.rand(10, len(size), dtype=torch.float64)
+    theta[0] = size
+    moments = torch.rand(2, 10, len(size), dtype=torch.float64)
+    moments[:, 0] = torch.tensor([[1.0], [1e-30]])
+    epochs = torch.full((1, len(size)), 5.0, dtype=torch.float64)
+    # theta, what Kahan's sum lost, moments, epochs; gates, slopes, largest size, neurons in use
+    return torch.cat([theta, torch.zeros_like(theta), *moments, epochs, torch.zeros(6, len(size))])
+
+
+def step_of_the_size(state, target, lr):
+    """Return the state after a step in which the losses have no gradient: the moments move it."""
+    networks = state.shape[1]
+    return growlib._update(
+        state,
+        torch.zeros(10, networks, dtype=torch.float64),
+        lr=lr,
+        target=torch.tensor(target).double(),
+        coupling=0.0,
+        moves=torch.ones(networks),
+        heeds=1.0,
+        growth=growlib.AuxiliaryWeight(forgets=True),
+        widths=[2],
+        shapes=growlib.layer_shapes(2),
+        optimizer="adam",
+    )
+
+
+# ------------------------------------------------------------------------------------------ pruning
 
 
 def test_pruning_keeps_the_neurons_with_the_largest_weights():
     growth = growlib.AuxiliaryWeight(start=9.0, target=4.0, frozen=True, feeds=0.0)
-    kept = final(growth, width=9, epochs=2, lr=1e-30, prune_at=1, log_every=1)
-    whole = final(growth, width=9, epochs=1, lr=1e-30, log_every=1)
+    pruned = control_run(growth, width=9, epochs=2, lr=1e-30, prune_at=1, log_every=1)
+    whole = control_run(growth, width=9, epochs=1, lr=1e-30, log_every=1)
+
+    # What the four neurons with the largest products of norms give together.
     _, (hidden, output) = growlib.unpack(whole.theta(), growlib.layer_shapes(9))
-    norms = hidden.norm(dim=0) * output[1:].norm(dim=1)
+    norms = hidden.norm(dim=0) * output[1:].norm(dim=1)  # (H, T)
     x = torch.linspace(-1, 1, 7, dtype=torch.float64)
-    neurons = output[1:, 0, None] * torch.tanh(
-        hidden[0, :, None] + hidden[2, :, None] * x[:, None]
-    )  # (H, points, T)
-    largest = (
-        neurons.gather(0, norms.topk(4, dim=0).indices[:, None].expand(-1, 7, -1)).sum(0)
-        + output[0]
-    )
-    np.testing.assert_allclose(kept.predict(x)[:, :, 0].T, largest, rtol=1e-9, atol=1e-12)
-    assert (kept.finals["active_width"] == 4).all() and (kept.finals["arm"] == "static").all()
+    tanh = torch.tanh(hidden[0, :, None] + hidden[2, :, None] * x[:, None])
+    neurons = output[1:, 0, None] * tanh  # (H, points, T)
+    largest = norms.topk(4, dim=0).indices[:, None].expand(-1, 7, -1)
+    expected = neurons.gather(0, largest).sum(0) + output[0]  # (points, T)
+
+    np.testing.assert_allclose(pruned.predict(x)[:, :, 0].T, expected, rtol=1e-9, atol=1e-12)
+    assert (pruned.finals["active_width"] == 4).all()
+    assert (pruned.finals["arm"] == "static").all()
 
 
 def test_pruning_takes_the_optimizers_record_along():
-    shapes, theta = growlib.layer_shapes(3), torch.arange(1.0, 15.0)[:, None]
+    theta = torch.arange(1.0, 15.0)[:, None]
+    moment = 10 * theta
     epoch = torch.ones(1, 1)
-    state = growlib._pruned([theta.clone(), 10 * theta, epoch], torch.tensor([2.0]), shapes)
-    torch.testing.assert_close(state[1][1:], 10 * state[0][1:])
-    assert state[0][0] == 2 and state[1][0] == 10 and state[2] is epoch
-    assert sorted(state[0][1:, 0].tolist()) == sorted(theta[1:, 0].tolist())
-
-
-def test_points_in_a_gap_test_and_never_train():
-    for name, options in (
-        ("bessel-sum", {"points": 288, "test_points": 256}),
-        ("bessel-grid", {"points": 2000}),
-    ):
-        task = growlib.task(name, gap=0.19, **options)
-        x, _ = task.draw(0, range(3))
-        assert np.abs(x[0, : task.train_points]).min() >= 0.19 and (np.abs(x[0]) < 0.19).sum() > 100
-        np.testing.assert_allclose(
-            np.sort(x[0], axis=0),
-            np.sort(growlib.task(name, **options).draw(0, range(3))[0][0], axis=0),
-        )
-
-
-def test_noise_is_added_to_what_few_points_show():
-    clean, noisy = (
-        growlib.task("bessel-sum", points=2000, test_points=10, noise=noise).draw(0, [0])
-        for noise in (0.0, 0.1)
+    pruned_theta, pruned_moment, pruned_epoch = growlib._pruned(
+        [theta.clone(), moment, epoch], torch.tensor([2.0]), growlib.layer_shapes(3)
     )
-    np.testing.assert_array_equal(clean[0], noisy[0])
-    assert (noisy[1] - clean[1]).std() == pytest.approx(0.1, rel=0.05)
-
-
-def test_controls_at_their_defaults_are_not_mentioned():
-    plain = growlib._described({"growth": growlib.AuxiliaryWeight()})["growth"]
-    assert set(plain) == {"method", "start", "target", "coupling", "frozen"}
-    told = growlib._described({"growth": growlib.AuxiliaryWeight(feeds=0.2, mask="shared")})[
-        "growth"
-    ]
-    assert told["feeds"] == 0.2 and told["mask"] == "shared" and "speed" not in told
-    assert (
-        repr(growlib.AuxiliaryWeight())
-        == "AuxiliaryWeight(start=0.0, target=5.0, coupling=0.1, frozen=False)"
-    )
-    assert (
-        repr(growlib.AuxiliaryWeight(feeds=0.2))
-        == "AuxiliaryWeight(start=0.0, target=5.0, coupling=0.1, frozen=False, feeds=0.2)"
-    )
-
-
-def test_a_control_survives_saving(tmp_path):
-    run = final(growlib.AuxiliaryWeight(mask="reversed", feeds=0.2), epochs=10, log_every=10)
-    run.save(tmp_path / "run.npz")
-    assert growlib.load(tmp_path / "run.npz").growth == run.growth
+    torch.testing.assert_close(pruned_moment[1:], 10 * pruned_theta[1:])
+    assert pruned_theta[0] == 2
+    assert pruned_moment[0] == 10
+    assert pruned_epoch is epoch
+    assert sorted(pruned_theta[1:, 0].tolist()) == sorted(theta[1:, 0].tolist())

@@ -1,17 +1,23 @@
-"""Run the notebooks headless, strictly, each in a process of its own.
+"""Run the notebooks headless and strictly, each in a process of its own.
 
     python tools/notebooks.py [--scale quick|paper] [--only NN ...] [-p NAME VALUE ...] [--commit]
 
-A run fails, with a sentence that names the notebook, on an unknown parameter, an error (also one swallowed by a
-widget), a warning, or a figure that a cell promises to save and that was not written. Figures and notebooks
-are written aside and take their place only when the run was good. --commit normalises the executed notebooks
-and puts them into notebooks/.
+`make figures`, `make paper` and `make notebooks` call this file; maintainers open it. It starts
+papermill and reads what papermill and growkit report. Of the project it imports `growkit.studies`,
+and only for a full run at the published scale.
+
+A run fails, with a sentence that names the notebook, on an unknown parameter, an error (also one
+that a widget swallowed), a warning, or a figure that a cell promises to save and that was not
+written. Figures and executed notebooks are written to a temporary folder and are moved to their
+places only if the run succeeded. With `--commit`, the executed notebooks are also normalised and
+replace those in `notebooks/`.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import codecs
 import io
 import json
 import os
@@ -23,116 +29,104 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import psutil
 from PIL import Image
+from tqdm.utils import disp_len, disp_trim
 
 ROOT = Path(__file__).resolve().parent.parent
-PROMISE = re.compile(
-    r"\"(\d\d_\w+(?:\.gif)?)\""
-)  # figures are named after their notebook's number; an animation says that it is one
-MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|usr|opt)/[\w.\-]+")
-TEXTS, FROM_ZERO = (
-    {"scale", "folder"},
-    {"seed", "trial"},
-)  # the parameters that are no counts, which begin at 1
-PAPERMILL = """import os, threading
-threading.Thread(target=lambda: (os.read(0, 1), os.kill(os.getpid(), 15)), daemon=True).start()  # its input ends with the driver
-from papermill.__main__ import papermill
-papermill()"""
-IDLE_SECONDS, BUSY_SECONDS = (
-    75,
-    1200,
-)  # without a new cell or training progress, while nothing or something is computed; then it is started again
+
+NOTEBOOKS_AT_ONCE = 2
+ATTEMPTS = 3
+
+# A notebook that shows no progress is ended and started again: after the shorter time if its kernel
+# computes nothing meanwhile, which means that a reply was lost, and after the longer time if it
+# does compute.
+IDLE_SECONDS = 75
+BUSY_SECONDS = 1200
+BUSY_SHARE = 0.05  # of the time on one processor; a kernel that takes more is computing
+
+LOOK_SECONDS = 0.5  # between two looks at how far the notebooks are
+LOG_SECONDS = 15  # at least, between two lines about progress where the output is no terminal
 
 
 class Failed(Exception):
-    """A run that must not count, in one sentence."""
+    """The reason, in one sentence, why a run does not count."""
+
+
+# ---------------------------------------------------------------------- a notebook's process
+
+# Papermill, which a thread ends as soon as its input closes. The driver holds the other end of that
+# pipe, so no notebook outlives its driver, even one that was killed.
+PAPERMILL = """import os, threading
+threading.Thread(target=lambda: (os.read(0, 1), os.kill(os.getpid(), 15)), daemon=True).start()
+from papermill.__main__ import papermill
+papermill()"""
+
+# A progress bar as `growkit.studies` writes it, such as "figure-3 40 %, 00:12 left", and nothing
+# less.
+BAR_STATE = re.compile(r"[^\x00-\x1f\x7f]* \d+ %, \S+ left")
+TAIL_BYTES = 4096  # far more than the last two states of a bar
 
 
 @dataclass
 class Job:
-    """One notebook on its way."""
+    """One notebook, its process, and how far it is.
+
+    Attributes
+    ----------
+    source : Path
+        The notebook to run. It is replaced only by `finish`.
+    folder : Path
+        Temporary folder for the executed notebook and its figures.
+    began : float
+        When the run began, by `time.monotonic`.
+    cell : str
+        The cell that is running, such as "3 of 25".
+    process : subprocess.Popen or None
+        The papermill process of the latest attempt.
+    stalled : int
+        Seconds without progress after which the latest attempt was ended; 0 if it was not.
+    stopped : bool
+        Whether the user stopped the driver.
+    """
 
     source: Path
     folder: Path
     began: float = field(default_factory=time.monotonic)
     cell: str = "starting"
     process: subprocess.Popen | None = None
-    stalled: int = 0  # seconds without progress, after which it was ended
-    stopped: bool = False  # by Ctrl-C or the like
+    stalled: int = 0
+    stopped: bool = False
 
     @property
     def executed(self) -> Path:
+        """The notebook with its outputs, which papermill writes."""
         return self.folder / self.source.name
 
     @property
-    def told(self) -> Path:
-        """Where growlib writes how far training is."""
+    def progress_file(self) -> Path:
+        """The file to which growkit writes how far training is."""
         return self.folder / "progress.txt"
 
-    def training(self) -> str:
-        """How far it is, the last of the lines told."""
-        return self.told.read_text().strip().split("\r")[-1] if self.told.exists() else ""
-
-    def line(self) -> str:
-        training = self.training()
-        return f"{self.source.stem}: cell {self.cell}, {time.monotonic() - self.began:.0f} s" + (
-            f" ({training})" if training else ""
-        )
-
-
-def check_parameters(source: Path, parameters: dict) -> None:
-    """Fail, before a kernel starts, on a name that the notebook's parameters cell does not hold, or a number that is none, given or in the cell."""
-    from papermill import inspect_notebook
-
-    try:
-        known = inspect_notebook(str(source))
-    except (ValueError, OSError) as error:
-        raise Failed(f"{source.stem} cannot be read as a notebook: {error}") from None
-    for name in parameters:
-        if name not in known:
-            raise Failed(f"{source.stem} has no parameter {name!r}; it takes {', '.join(known)}")
-    for name in known.keys() - TEXTS:
-        value, first = (
-            str(parameters.get(name, known[name]["default"])),
-            0 if name in FROM_ZERO else 1,
-        )
-        last = re.search(r"0 \.\.\. (\d+)", known[name]["help"])
-        if (
-            not re.fullmatch(r"\d[\d_]*", value)
-            or int(value) < first
-            or (last and int(value) > int(last[1]))
-        ):
-            takes = (
-                f"a whole number of {last[0]}" if last else f"a whole number of at least {first}"
-            )
-            raise Failed(f"{source.stem}: {name} is {value}; it takes {takes}")
-
-
-def run(job: Job, parameters: dict, threads: int) -> dict:
-    """Execute the notebook in its own process and return it as JSON, or fail with a sentence."""
-    command = [
-        sys.executable,
-        "-c",
-        PAPERMILL,
-        str(job.source),
-        str(job.executed),
-        "-k",
-        "python3",
-        "--cwd",
-        str(job.source.parent),
-        "--progress-bar",
-    ]
-    for name, value in parameters.items():
-        command += ["-p", name, str(value)]
-    environment = os.environ | {"GROWLIB_PROGRESS": str(job.told), "OMP_NUM_THREADS": str(threads)}
-    for attempt in (1, 2, 3):
-        job.process = subprocess.Popen(
+    def start(self, parameters: dict, threads: int) -> None:
+        """Start papermill on the notebook."""
+        # A bar that an earlier attempt left behind says nothing about this one.
+        self.progress_file.unlink(missing_ok=True)
+        command = [sys.executable, "-c", PAPERMILL, str(self.source), str(self.executed)]
+        command += ["-k", "python3", "--cwd", str(self.source.parent), "--progress-bar"]
+        for name, value in parameters.items():
+            command += ["-p", name, str(value)]
+        environment = os.environ | {
+            "GROWLIB_PROGRESS": str(self.progress_file),
+            "OMP_NUM_THREADS": str(threads),
+        }
+        self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -140,264 +134,684 @@ def run(job: Job, parameters: dict, threads: int) -> dict:
             env=environment,
             start_new_session=True,
         )
-        if job.stopped:  # before there was a process to end
-            stop(job)
+        # The driver may have been stopped before there was a process to end.
+        if self.stopped:
+            self.end_process()
+
+    def end_process(self) -> None:
+        """End papermill and its kernel, which form one process group."""
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+
+    def stop(self) -> None:
+        """End the notebook because the user asked for it."""
+        self.stopped = True
+        self.end_process()
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that the kernel and its worker processes have taken."""
+        seconds = 0.0
+        try:
+            for process in psutil.Process(self.process.pid).children(recursive=True):
+                times = process.cpu_times()
+                seconds += times.user + times.system
+        except psutil.Error:
+            # A process ended while it was being looked at; the next look counts again.
+            return 0.0
+        return seconds
+
+    def progress(self) -> tuple:
+        """Return a value that changes whenever a cell begins or training reports anything."""
+        try:
+            written = self.progress_file.stat()
+        except FileNotFoundError:
+            return (self.cell,)
+        return (self.cell, written.st_size, written.st_mtime_ns)
+
+    def training(self) -> str:
+        """Return the state of the training bar, such as "figure-3 40 %, 00:12 left", or ""."""
+        try:
+            with self.progress_file.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - TAIL_BYTES))
+                tail = file.read()
+        except FileNotFoundError:
+            return ""
+        # Decoded from bytes, because text mode would turn every \r into \n. The first or the last
+        # character of the tail may be incomplete.
+        return last_state(tail.decode(errors="replace"))
+
+    def state(self) -> str:
+        """Return how far the notebook is, in one short line."""
+        seconds = time.monotonic() - self.began
+        text = f"{self.source.stem}: cell {self.cell}, {seconds:.0f} s"
+        training = self.training()
+        if training:
+            text += f" ({training})"
+        return text
+
+
+def last_state(written: str) -> str:
+    """Return the last complete state of a progress bar, or "" before it begins and after it ends.
+
+    Each state begins with \\r and is padded with blanks to cover the one before it. A bar that ends
+    covers itself with blanks and writes \\r once more.
+    """
+    *earlier, last = re.split(r"[\r\n]", written)
+    last = last.strip()
+    if BAR_STATE.fullmatch(last):
+        return last
+
+    # What follows the last \r is empty or still being written, so the state before it is the
+    # present one.
+    if earlier and BAR_STATE.fullmatch(earlier[-1].strip()):
+        return earlier[-1].strip()
+    return ""
+
+
+# ---------------------------------------------------------------------- running one notebook
+
+
+def one(job: Job, parameters: dict, scale: str, commit: bool, threads: int) -> str:
+    """Run one notebook and put its results in their places.
+
+    Parameters
+    ----------
+    job : Job
+        The notebook; its folder exists.
+    parameters : dict
+        Values for the notebook's parameters cell, by name.
+    scale : {"quick", "paper"}
+        The scale, which also decides where figures go.
+    commit : bool
+        Whether the normalised notebook replaces its source.
+    threads : int
+        Threads that the notebook's numerical libraries may use.
+
+    Returns
+    -------
+    str
+        The line to print: how long it took and which figures it wrote.
+
+    Raises
+    ------
+    Failed
+        The run does not count, or its results cannot be written.
+    """
+    parameters = {"scale": scale, "folder": str(job.folder), **parameters}
+    check_parameters(job.source, parameters)
+
+    job.began = time.monotonic()
+    book = run(job, parameters, threads)
+    try:
+        names = finish(job, book, scale, commit)
+    except OSError as error:
+        reason = f"{error.filename} cannot be written ({error.strerror})"
+        raise Failed(f"{job.source.stem}: {reason}") from None
+
+    seconds = time.monotonic() - job.began
+    written = ", ".join(names) or "no figures"
+    return f"{job.source.stem}: done in {seconds:.0f} s, {written}"
+
+
+TEXTS = {"scale", "folder"}  # the parameters that are texts; all others are whole numbers
+FROM_ZERO = {"seed", "trial"}  # the numbers that begin at 0; all others are counts and begin at 1
+
+
+def check_parameters(source: Path, parameters: dict) -> None:
+    """Check the parameters of a notebook before a kernel starts.
+
+    Parameters
+    ----------
+    source : Path
+        The notebook.
+    parameters : dict
+        Values that replace those of the parameters cell, by name. Whatever is not given is checked
+        as it stands in the cell.
+
+    Raises
+    ------
+    Failed
+        The file is not a notebook, its parameters cell lacks a name, or a number is not a whole
+        number in its range.
+    """
+    # Imported here, because papermill takes a second or two to load; a mistake on the command line
+    # is reported without it.
+    from papermill import inspect_notebook
+
+    try:
+        known = inspect_notebook(str(source))
+    except (ValueError, OSError) as error:
+        raise Failed(f"{source.stem} cannot be read as a notebook: {error}") from None
+
+    for name in parameters:
+        if name not in known:
+            raise Failed(f"{source.stem} has no parameter {name!r}; it takes {', '.join(known)}")
+
+    for name, parameter in known.items():
+        if name not in TEXTS:
+            value = str(parameters.get(name, parameter["default"]))
+            check_number(source, name, value, parameter["help"])
+
+
+def check_number(source: Path, name: str, value: str, comment: str) -> None:
+    """Fail unless a value is a whole number in its range; a comment may state it as "0 ... 19"."""
+    first = 0 if name in FROM_ZERO else 1
+    last = None
+    takes = f"a whole number of at least {first}"
+    stated = re.search(r"0 \.\.\. (\d+)", comment)
+    if stated:
+        last = int(stated[1])
+        takes = f"a whole number of {stated[0]}"
+
+    fine = re.fullmatch(r"\d+(_\d+)*", value) and int(value) >= first
+    if fine and last is not None:
+        fine = int(value) <= last
+    if not fine:
+        raise Failed(f"{source.stem}: {name} is {value}; it takes {takes}")
+
+
+def run(job: Job, parameters: dict, threads: int) -> dict:
+    """Execute a notebook in a process of its own.
+
+    Parameters
+    ----------
+    job : Job
+        The notebook; its folder exists.
+    parameters : dict
+        Values for the notebook's parameters cell, by name.
+    threads : int
+        Threads that the notebook's numerical libraries may use.
+
+    Returns
+    -------
+    dict
+        The executed notebook, as nbformat's JSON.
+
+    Raises
+    ------
+    Failed
+        The notebook stalled in every attempt, holds a problem, or could not be executed.
+    """
+    for _ in range(ATTEMPTS):
+        job.start(parameters, threads)
         said = follow(job)
-        if attempt < 3 and ("Address already in use" in said or job.stalled):
-            continue  # two kernels chose the same port, or a kernel's reply was lost
-        break
-    if job.stalled:
-        raise Failed(
-            f"{job.source.stem}: cell {job.cell} made no progress for {job.stalled} s, three times over"
-        )
-    book = json.loads(job.executed.read_text()) if job.executed.exists() else {"cells": []}
-    for problem in problems(book):
-        raise Failed(f"{job.source.stem}: {problem}")
-    if job.process.returncode:
-        raise Failed(
-            f"{job.source.stem}: {said.strip().splitlines()[-1] if said.strip() else 'papermill failed'}"
-        )
-    return book
+        # Another attempt helps if a reply of the kernel was lost, or if two kernels chose the same
+        # port.
+        if not job.stalled and "Address already in use" not in said:
+            break
+    return checked_book(job, said)
 
 
 def follow(job: Job) -> str:
-    """Read papermill's progress until it ends, or end it where it stalls, such as when a kernel's reply was lost; return what else it said."""
-    said, buffer, stream = "", "", job.process.stderr
-    job.stalled, last, worked, seen = 0, time.monotonic(), 0.0, ()
+    """Read papermill's output until it ends, and end the notebook if it stalls.
+
+    Parameters
+    ----------
+    job : Job
+        A notebook whose process has been started. Its `cell` follows papermill's progress bar;
+        `stalled` is set if the notebook was ended.
+
+    Returns
+    -------
+    str
+        What papermill wrote to its standard error beside the progress bar.
+    """
+    stream = job.process.stderr
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    clock = StallClock(job)
+    job.stalled = 0
+    said = ""
+    unfinished = ""
     while True:
         if select.select([stream], [], [], 2)[0]:
             chunk = os.read(stream.fileno(), 4096)
             if not chunk:
                 break
-            buffer += chunk.decode(errors="replace")
-            *lines, buffer = re.split(r"[\r\n]", buffer)
-            for text in lines:
-                at = re.search(r"Executing:.*?(\d+)/(\d+)", text)
-                if at:
-                    job.cell = f"{at[1]} of {at[2]}"
-                else:
-                    said += text + "\n"
-        now = (job.cell, job.training())
-        if now != seen:
-            seen, last, worked = now, time.monotonic(), computed(job)
-        waited = time.monotonic() - last
-        if not job.stalled and waited > (
-            BUSY_SECONDS if computed(job) - worked > waited / 20 else IDLE_SECONDS
-        ):
-            job.stalled = round(waited)
-            stop(job)
+            *lines, unfinished = re.split(r"[\r\n]", unfinished + decoder.decode(chunk))
+            for line in lines:
+                said += read_line(job, line)
+
+        too_long = clock.too_long()
+        if too_long and not job.stalled:
+            job.stalled = too_long
+            job.end_process()
+
     stream.close()
     job.process.wait()
     job.process.stdin.close()
-    return said + buffer
+    return said + unfinished
 
 
-def computed(job: Job) -> float:
-    """The processor's seconds that the notebook's kernel has taken."""
-    with suppress(psutil.Error):
-        return sum(
-            sum(process.cpu_times()[:2])
-            for process in psutil.Process(job.process.pid).children(recursive=True)
-        )
-    return 0.0
+def read_line(job: Job, line: str) -> str:
+    """Take the cell's number from papermill's progress bar; return any other line as it is."""
+    progress = re.search(r"Executing:.*?(\d+)/(\d+)", line)
+    if not progress:
+        return line + "\n"
+    job.cell = f"{progress[1]} of {progress[2]}"
+    return ""
 
 
-def stop(job: Job) -> None:
-    """End the notebook's whole process group."""
-    if job.process and job.process.poll() is None:
-        os.killpg(job.process.pid, 15)
+class StallClock:
+    """Measures how long a notebook has made no progress."""
+
+    def __init__(self, job: Job):
+        self.job = job
+        self.seen = ()  # the job's progress when it last changed
+        self.since = time.monotonic()
+        self.processor_seconds = 0.0  # that were taken by then
+
+    def too_long(self) -> int:
+        """Return the seconds without progress if there are too many of them, otherwise 0."""
+        processor_seconds = self.job.processor_seconds()
+        progress = self.job.progress()
+        if progress != self.seen:
+            self.seen = progress
+            self.since = time.monotonic()
+            self.processor_seconds = processor_seconds
+
+        waited = time.monotonic() - self.since
+        limit = IDLE_SECONDS
+        if processor_seconds - self.processor_seconds > BUSY_SHARE * waited:
+            limit = BUSY_SECONDS
+        return round(waited) if waited > limit else 0
 
 
-def problems(book: dict):
-    """What makes an executed notebook bad: errors, also in widgets, and anything on stderr."""
+def checked_book(job: Job, said: str) -> dict:
+    """Return the notebook that papermill executed, or fail with the first problem that it has."""
+    name = job.source.stem
+    if job.stalled:
+        stalled = f"no progress for {job.stalled} s, three times over"
+        raise Failed(f"{name}: cell {job.cell} made {stalled}")
+
+    book = {"cells": []}
+    if job.executed.exists():
+        book = json.loads(job.executed.read_text())
+    for problem in problems(book):
+        raise Failed(f"{name}: {problem}")
+
+    if job.process.returncode:
+        last_line = "papermill failed"
+        if said.strip():
+            last_line = said.strip().splitlines()[-1]
+        raise Failed(f"{name}: {last_line}")
+    return book
+
+
+# ---------------------------------------------------------------------- an executed notebook
+
+# Figures are named after their notebook's number; the name of an animation ends with .gif.
+PROMISE = re.compile(r"\"(\d\d_\w+(?:\.gif)?)\"")
+PAPERMILL_TAGS = {"injected-parameters", "papermill-error-cell-tag"}
+
+
+def problems(book: dict) -> Iterator[str]:
+    """Yield what makes an executed notebook bad: errors, also those in widgets, and warnings.
+
+    Parameters
+    ----------
+    book : dict
+        The executed notebook, as nbformat's JSON.
+
+    Yields
+    ------
+    str
+        A problem, such as "cell [2] raised ZeroDivisionError: division by zero".
+    """
     for number, cell in enumerate(own_code(book), 1):
-        yield from (
-            f"cell [{number}] {problem}"
-            for output in cell.get("outputs", [])
-            for problem in bad(output)
-        )
-    widgets = (
-        book.get("metadata", {})
-        .get("widgets", {})
-        .get("application/vnd.jupyter.widget-state+json", {})
-        .get("state", {})
-    )
-    for state in widgets.values():
-        yield from (
-            f"a widget {problem}"
-            for output in state.get("state", {}).get("outputs", ())
-            for problem in bad(output)
-        )
+        for output in cell.get("outputs", []):
+            for problem in output_problems(output):
+                yield f"cell [{number}] {problem}"
+
+    metadata = book.get("metadata", {}).get("widgets", {})
+    widgets = metadata.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
+    for widget in widgets.values():
+        for output in widget.get("state", {}).get("outputs", ()):
+            for problem in output_problems(output):
+                yield f"a widget {problem}"
 
 
 def own_code(book: dict) -> list[dict]:
-    """The code cells without papermill's own; cell [n] of the notebook is the n-th of them."""
-    return [
-        cell
-        for cell in book["cells"]
-        if cell["cell_type"] == "code"
-        and not {"injected-parameters", "papermill-error-cell-tag"}
-        & set(cell["metadata"].get("tags", []))
-    ]
+    """Return the code cells except papermill's own; the n-th of them is the notebook's cell [n]."""
+    cells = []
+    for cell in book["cells"]:
+        tags = set(cell["metadata"].get("tags", []))
+        if cell["cell_type"] == "code" and not PAPERMILL_TAGS & tags:
+            cells.append(cell)
+    return cells
 
 
-def bad(output: dict):
-    """What is wrong with one output."""
+def output_problems(output: dict) -> Iterator[str]:
+    """Yield what is wrong with one output."""
     text = "".join(output.get("text", []))
     if output["output_type"] == "error":
         yield f"raised {output['ename']}: {output['evalue']}"
     elif output.get("name") == "stderr":
         yield f"warned: {text.strip()[:300]}"
     elif text.startswith("growlib: "):
+        # A widget prints the sentence of a ValueError instead of raising it.
         yield f"refused its own values: {text.removeprefix('growlib: ').strip()}"
 
 
 def promised(book: dict) -> list[str]:
-    """The names of the figures that the notebook's code cells mention."""
-    return [
-        name
-        for cell in book["cells"]
-        if cell["cell_type"] == "code"
-        for name in PROMISE.findall("".join(cell["source"]))
-    ]
-
-
-def files(name: str) -> list[str]:
-    """The files of a promised figure: PNG and SVG, or the GIF alone of an animation."""
-    return [name] if name.endswith(".gif") else [f"{name}.png", f"{name}.svg"]
-
-
-def normalised(book: dict) -> str:
-    """The executed notebook as text that is the same for the same results: no timings, no ids by chance, no widget state."""
-    cells = [
-        cell
-        for cell in book["cells"]
-        if "injected-parameters" not in cell["metadata"].get("tags", [])
-    ]
-    count = 0
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number:02d}"
-        cell["metadata"] = {
-            key: value for key, value in cell["metadata"].items() if key == "tags" and value
-        }
+    """Return the names of the figures that the notebook's code cells mention."""
+    names = []
+    for cell in book["cells"]:
         if cell["cell_type"] == "code":
-            count += 1
-            cell["execution_count"] = count
-            cell["outputs"] = [tidy(o, count) for o in cell["outputs"] if not live(o)]
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    text = (
-        json.dumps(
-            {
-                "cells": cells,
-                "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}},
-                "nbformat": 4,
-                "nbformat_minor": 5,
-            },
-            indent=1,
-            ensure_ascii=False,
-            sort_keys=True,
-        )
-        + "\n"
-    )
-    found = MACHINE_PATH.search(re.sub(r'"image/png": "[^"]*"', "", text))
-    if found:
-        raise Failed(f"an output holds the machine's path {found[0]}")
-    return text
-
-
-def live(output: dict) -> bool:
-    """Whether an output is of use in a run alone: a control, what it does in the browser, an animation, which is a file of its own."""
-    return bool(
-        output.get("data", {}).keys()
-        & {"application/vnd.jupyter.widget-view+json", "application/javascript", "image/gif"}
-    )
-
-
-def tidy(output: dict, count: int) -> dict:
-    """The output without what differs between two runs."""
-    if "execution_count" in output:
-        output["execution_count"] = count
-    if "metadata" in output:
-        output["metadata"] = {}
-    if "image/png" in output.get("data", {}):  # to 64 colours, a third of the bytes
-        drawn = Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"])))
-        drawn.convert("RGB").quantize(64).save(small := io.BytesIO(), "png", optimize=True)
-        output["data"]["image/png"] = base64.b64encode(small.getvalue()).decode()
-    return output
-
-
-def finish(job: Job, book: dict, scale: str, commit: bool) -> list[str]:
-    """Check the promised figures, then move everything to its place; return the figures' names."""
-    names = promised(book)
-    for file in (file for name in names for file in files(name)):
-        if not (job.folder / file).exists():
-            raise Failed(f"{job.source.stem}: promised the figure {file} and did not write it")
-    text = normalised(book) if commit else None
-    target = ROOT / "figures" / ("quick" if scale == "quick" else "")
-    kept = ROOT / ".cache" / "executed" / scale
-    for folder in (target, kept):
-        folder.mkdir(parents=True, exist_ok=True)
-    for file in (file for name in names for file in files(name)):
-        move(job.folder / file, target / file)
-    move(job.executed, kept / job.source.name)
-    if text is not None:
-        aside = job.folder / "normalised.ipynb"
-        aside.write_text(text)
-        move(aside, job.source)
+            names += PROMISE.findall("".join(cell["source"]))
     return names
 
 
+def files(name: str) -> list[str]:
+    """Return the files of a promised figure: PNG and SVG, or only the GIF of an animation."""
+    if name.endswith(".gif"):
+        return [name]
+    return [f"{name}.png", f"{name}.svg"]
+
+
+# ---------------------------------------------------------------------- putting results in place
+
+
+def finish(job: Job, book: dict, scale: str, commit: bool) -> list[str]:
+    """Check that the promised figures were written, then move everything to its place.
+
+    Parameters
+    ----------
+    job : Job
+        A notebook that was run.
+    book : dict
+        The executed notebook, as nbformat's JSON.
+    scale : {"quick", "paper"}
+        The scale, which decides where the figures go.
+    commit : bool
+        Whether the normalised notebook replaces its source.
+
+    Returns
+    -------
+    list of str
+        The names of the figures.
+
+    Raises
+    ------
+    Failed
+        A promised figure was not written, or an output holds a path of this machine. Nothing has
+        been moved then.
+    OSError
+        A place cannot be written to.
+    """
+    names = promised(book)
+    figure_files = [file for name in names for file in files(name)]
+    check_written(job, figure_files)
+
+    to_commit = job.folder / "normalised.ipynb"
+    if commit:
+        to_commit.write_text(normalised(book))
+
+    figures, executed = result_folders(scale)
+    for file in figure_files:
+        move(job.folder / file, figures / file)
+    move(job.executed, executed / job.source.name)
+    if commit:
+        move(to_commit, job.source)
+    return names
+
+
+def check_written(job: Job, figure_files: list[str]) -> None:
+    """Fail if the notebook did not write one of these files."""
+    for file in figure_files:
+        if not (job.folder / file).exists():
+            raise Failed(f"{job.source.stem}: promised the figure {file} and did not write it")
+
+
+def result_folders(scale: str) -> tuple[Path, Path]:
+    """Make and return the folders for the figures and for the executed notebooks."""
+    figures = ROOT / "figures"
+    if scale == "quick":
+        figures /= "quick"
+    executed = ROOT / ".cache" / "executed" / scale
+    for folder in (figures, executed):
+        folder.mkdir(parents=True, exist_ok=True)
+    return figures, executed
+
+
 def move(source: Path, target: Path) -> None:
-    """Put a file in place whole, also from another file system."""
+    """Put a file in its place as a whole, also from another file system."""
     aside = target.with_name(f".{target.name}.new")
     shutil.copyfile(source, aside)
     os.replace(aside, target)
 
 
-def one(job: Job, parameters: dict, scale: str, commit: bool, threads: int) -> str:
-    """Run one notebook from start to place; return the line that says how it went."""
-    given = {"scale": scale, "folder": str(job.folder), **parameters}
-    check_parameters(job.source, given)
-    job.began = time.monotonic()
-    book = run(job, given, threads)
-    try:
-        names = finish(job, book, scale, commit)
-    except OSError as error:
-        raise Failed(
-            f"{job.source.stem}: {error.filename} cannot be written ({error.strerror})"
-        ) from None
-    return f"{job.source.stem}: done in {time.monotonic() - job.began:.0f} s, {', '.join(names) or 'no figures'}"
+MACHINE_PATH = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|usr|opt)/[\w.\-]+")
+
+# Outputs that only a live run has a use for: a control, what it does in the browser, and an
+# animation, which is a file of its own.
+LIVE_OUTPUTS = {
+    "application/vnd.jupyter.widget-view+json",
+    "application/javascript",
+    "image/gif",
+}
+METADATA = {
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {"name": "python"},
+}
 
 
-def watch(jobs: list[Job], futures: list, say) -> None:
-    """Tell what is running until all is done."""
-    shown = time.monotonic()
-    while not all(f.done() for f in futures):
-        time.sleep(0.5)
-        running = [job.line() for job, f in zip(jobs, futures, strict=True) if f.running()]
-        if sys.stdout.isatty():
-            print("\r\033[K" + " | ".join(running)[:160], end="", flush=True)
-        elif time.monotonic() - shown > 15:
-            shown = time.monotonic()
-            say(" | ".join(running))
+def normalised(book: dict) -> str:
+    """Return an executed notebook as a text that is the same whenever its results are the same.
+
+    Timings, random ids, widget states and the cell that papermill injected are left out, and cells
+    are counted anew.
+
+    Parameters
+    ----------
+    book : dict
+        The executed notebook, as nbformat's JSON.
+
+    Returns
+    -------
+    str
+        The notebook as JSON, with a newline at its end.
+
+    Raises
+    ------
+    Failed
+        An output holds a path of this machine.
+    """
+    cells = []
+    code_cells = 0
+    for cell in book["cells"]:
+        if "injected-parameters" in cell["metadata"].get("tags", []):
+            continue
+        if cell["cell_type"] == "code":
+            code_cells += 1
+            cell = normalised_code(cell, code_cells)
+        cells.append(cell | {"id": f"cell-{len(cells):02d}", "metadata": only_tags(cell)})
+
+    notebook = {"cells": cells, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
+    text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+    # An encoded picture may look like a path by chance.
+    without_pictures = re.sub(r'"image/png": "[^"]*"', "", text)
+    found = MACHINE_PATH.search(without_pictures)
+    if found:
+        raise Failed(f"an output holds the machine's path {found[0]}")
+    return text
 
 
-def compute_studies(say) -> None:
-    """Compute what `data/` lacks of the published studies; say what was there already."""
-    sys.path.insert(0, str(ROOT))
-    from growkit import studies
+def only_tags(cell: dict) -> dict:
+    """Return the part of a cell's metadata that is kept: its tags, if it has any."""
+    tags = cell["metadata"].get("tags")
+    return {"tags": tags} if tags else {}
 
-    computed = 0
-    for name in studies.STUDIES:
-        known = studies.is_stored(name)
-        computed += not known
-        results = studies.results(name)
-        say(f"{name}: {'already there, ' if known else ''}{results.origin}")
-    if not computed:
-        say("data/ holds every study: nothing to compute.")
+
+def normalised_code(cell: dict, count: int) -> dict:
+    """Return a code cell, numbered anew, with those outputs that are of use without a kernel."""
+    outputs = []
+    for output in cell["outputs"]:
+        if not LIVE_OUTPUTS & output.get("data", {}).keys():
+            outputs.append(normalised_output(output, count))
+    return cell | {"execution_count": count, "outputs": outputs}
+
+
+def normalised_output(output: dict, count: int) -> dict:
+    """Return an output without what differs between two runs, and with a smaller picture."""
+    output = dict(output)
+    if "execution_count" in output:
+        output["execution_count"] = count
+    if "metadata" in output:
+        output["metadata"] = {}
+    if "image/png" in output.get("data", {}):
+        picture = fewer_colours(output["data"]["image/png"])
+        output["data"] = output["data"] | {"image/png": picture}
+    return output
+
+
+def fewer_colours(png: str) -> str:
+    """Return a picture, encoded in base 64, with 64 colours, which takes a third of the bytes."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    small = io.BytesIO()
+    picture.convert("RGB").quantize(64).save(small, "png", optimize=True)
+    return base64.b64encode(small.getvalue()).decode()
+
+
+# ---------------------------------------------------------------------- what is printed
+
+CLEAR_LINE = "\r\033[K"
+BETWEEN = " | "
+
+
+class Display:
+    """Prints what happened, a line each, and below those lines how far the notebooks are.
+
+    On a terminal the progress is a single line that is rewritten in place and never wraps.
+    Elsewhere, such as in a log, the progress is a line at most every LOG_SECONDS.
+
+    Parameters
+    ----------
+    stream : file
+        Where to print. Only one thread may print.
+    clock : callable
+        Returns the present time in seconds.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic):
+        self.stream = stream
+        self.clock = clock
+        self.terminal = stream.isatty()
+        self.logged = clock()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self.clear()
+        print(text, file=self.stream, flush=True)
+
+    def show(self, states: list[str]) -> None:
+        """Print how far the running notebooks are, a state each."""
+        if self.terminal:
+            self.print_in_place(fitted(states, self.columns()))
+        elif states and self.clock() - self.logged >= LOG_SECONDS:
+            self.logged = self.clock()
+            self.say(BETWEEN.join(states))
+
+    def clear(self) -> None:
+        """Remove the progress from a terminal."""
+        if self.terminal:
+            self.print_in_place("")
+
+    def print_in_place(self, text: str) -> None:
+        """Replace the terminal's line that the cursor is in."""
+        print(CLEAR_LINE + text, end="", file=self.stream, flush=True)
+
+    def columns(self) -> int:
+        """Return how many columns the progress may take."""
+        # A terminal may not know its width and say 0.
+        width = os.get_terminal_size(self.stream.fileno()).columns or 80
+        # Some terminals wrap as soon as the last column is filled.
+        return width - 1
+
+
+def fitted(states: list[str], columns: int) -> str:
+    """Return the states in one line; if they exceed the columns, each is cut to an equal share."""
+    line = BETWEEN.join(states)
+    if disp_len(line) <= columns:
+        return line
+    share = (columns - len(BETWEEN) * (len(states) - 1)) // len(states)
+    line = BETWEEN.join(disp_trim(state, max(share, 1)) for state in states)
+    return disp_trim(line, columns)
+
+
+def watch(jobs: list[Job], futures: list[Future], display: Display) -> None:
+    """Print how far the notebooks are until all of them are done, and how each one ended.
+
+    Parameters
+    ----------
+    jobs : list of Job
+        The notebooks.
+    futures : list of Future
+        The result of `one` for each of them.
+    display : Display
+        Where to print.
+    """
+    pending = dict(zip(futures, jobs, strict=True))
+    while pending:
+        wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        for future in [future for future in pending if future.done()]:
+            del pending[future]
+            display.say(str(future.exception() or future.result()))
+        display.show([job.state() for future, job in pending.items() if future.running()])
+
+
+# ---------------------------------------------------------------------- the command
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the notebooks that the command line chooses.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        The command line, by default that of this process.
+
+    Returns
+    -------
+    int
+        The exit status: 0 if every notebook succeeded, 1 if one failed, 2 if the choice of
+        notebooks is wrong, and 130 if the user stopped the run.
+    """
+    chosen = parsed(arguments)
+    display = Display(sys.stdout)
+    try:
+        sources = selected(chosen.only)
+    except Failed as refusal:
+        display.say(str(refusal))
+        return 2
+
+    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(NOTEBOOKS_AT_ONCE) as pool:
+        jobs = [Job(source, Path(temporary) / source.stem) for source in sources]
+        try:
+            if chosen.scale == "paper" and not chosen.only:
+                compute_studies(display.say)
+            futures = submitted(pool, jobs, chosen)
+            watch(jobs, futures, display)
+        except (RuntimeError, ValueError, OSError) as error:
+            # Sentences of growlib and growkit, such as that results cannot be stored.
+            display.say(str(error))
+            return 1
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for job in jobs:
+                job.stop()
+            display.say("stopped; what was finished stays, and the same command goes on from there")
+            return 130
+    return exit_status(futures)
+
+
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the checked command line: scale, only, parameters (a dict) and commit."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--scale", choices=("quick", "paper"), default="quick")
     parser.add_argument(
@@ -411,6 +825,7 @@ def main(arguments: list[str] | None = None) -> int:
         nargs=2,
         action="append",
         default=[],
+        dest="parameters",
         metavar=("NAME", "VALUE"),
         help="a count or seed of the notebooks",
     )
@@ -418,69 +833,78 @@ def main(arguments: list[str] | None = None) -> int:
         "--commit", action="store_true", help="put the normalised notebooks into notebooks/"
     )
     chosen = parser.parse_args(arguments)
-    for name in TEXTS & dict(chosen.p).keys():
+
+    chosen.parameters = dict(chosen.parameters)
+    for name in TEXTS & chosen.parameters.keys():
         parser.error(
-            f"-p {name} is {dict(chosen.p)[name]}; it takes another parameter, since --scale says the scale and with it the folder"
+            f"-p {name} is {chosen.parameters[name]}; it takes another parameter, "
+            "since --scale says the scale and with it the folder"
         )
-    chosen.only = [name.zfill(2) for name in chosen.only]
+    return chosen
+
+
+def selected(only: list[str]) -> list[Path]:
+    """Return the notebooks that `only` names, or all; fail if one of its names fits no notebook."""
     every = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    sources = [
-        path for path in every if not chosen.only or path.stem.startswith(tuple(chosen.only))
-    ]
+    beginnings = [name.zfill(2) for name in only]
+    unmatched = []
+    for beginning in beginnings:
+        if not any(path.stem.startswith(beginning) for path in every):
+            unmatched.append(beginning)
 
-    def say(text):
-        print(("\r\033[K" if sys.stdout.isatty() else "") + text, flush=True)
+    if unmatched or not every:
+        takes = ", ".join(path.stem for path in every)
+        raise Failed(f"NB is {' '.join(beginnings)!r}; it takes one of {takes}")
+    if not only:
+        return every
+    return [path for path in every if path.stem.startswith(tuple(beginnings))]
 
-    unmatched = [
-        name for name in chosen.only if not any(path.stem.startswith(name) for path in every)
-    ]
-    if unmatched or not sources:
-        say(
-            f"NB is {' '.join(chosen.only)!r}; it takes one of {', '.join(path.stem for path in every)}"
-        )
-        return 2
-    failures = 0
-    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(2) as pool:
-        jobs = [Job(source, Path(temporary) / source.stem) for source in sources]
-        try:
-            if chosen.scale == "paper" and not chosen.only:
-                compute_studies(say)
-            futures = []
-            for job in jobs:
-                job.folder.mkdir()
-                threads = 1 if len(jobs) > 1 else os.cpu_count() or 1
-                futures.append(
-                    pool.submit(one, job, dict(chosen.p), chosen.scale, chosen.commit, threads)
-                )
-                futures[-1].add_done_callback(
-                    lambda f, job=job: (
-                        None
-                        if f.cancelled() or job.stopped
-                        else say(str(f.exception() or f.result()))
-                    )
-                )
-            watch(jobs, futures, say)
-        except (RuntimeError, ValueError, OSError) as error:  # growlib's sentences
-            say(str(error))
-            return 1
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for job in jobs:
-                job.stopped = True
-                stop(job)
-            say("stopped; what was finished stays, and the same command goes on from there")
-            return 130
-        for future in futures:
-            failures += future.exception() is not None
-            if future.exception() and not isinstance(future.exception(), Failed):
-                raise future.exception()
-    return 1 if failures else 0
+
+def compute_studies(say: Callable[[str], None]) -> None:
+    """Compute the published studies that `data/` lacks, and say where all results come from."""
+    # Imported here, because only a full run at the published scale needs it.
+    sys.path.insert(0, str(ROOT))
+    from growkit import studies
+
+    computed = 0
+    for name in studies.STUDIES:
+        already_there = studies.is_stored(name)
+        origin = studies.results(name).origin
+        if already_there:
+            say(f"{name}: already there, {origin}")
+        else:
+            computed += 1
+            say(f"{name}: {origin}")
+    if not computed:
+        say("data/ holds every study: nothing to compute.")
+
+
+def submitted(pool: ThreadPoolExecutor, jobs: list[Job], chosen: argparse.Namespace) -> list:
+    """Return a future of every notebook's run."""
+    # Two notebooks that run side by side share the cores; one alone has all of them.
+    threads = 1 if len(jobs) > 1 else os.cpu_count() or 1
+    futures = []
+    for job in jobs:
+        job.folder.mkdir()
+        future = pool.submit(one, job, chosen.parameters, chosen.scale, chosen.commit, threads)
+        futures.append(future)
+    return futures
+
+
+def exit_status(futures: list[Future]) -> int:
+    """Return 1 if a notebook failed, otherwise 0; raise an error that is a fault of the driver."""
+    status = 0
+    for future in futures:
+        error = future.exception()
+        if error and not isinstance(error, Failed):
+            raise error
+        if error:
+            status = 1
+    return status
 
 
 if __name__ == "__main__":
-    for number in (
-        signal.SIGTERM,
-        signal.SIGHUP,
-    ):  # stopped by a batch system or with its terminal: as by Ctrl-C
+    # A batch system, or a terminal that is closed, stops the driver as Ctrl-C does.
+    for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     sys.exit(main())

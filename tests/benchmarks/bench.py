@@ -1,13 +1,11 @@
-"""How fast, how large, how soon: one run measures everything, so that the ratios hold on a noisy machine.
+"""Measure the speed, the memory and the start-up time of growlib beside plain PyTorch and JAX.
 
-    make bench          # writes figures/benchmarks.md with its plots, and the README's lines about speed
-    make bench JAX=1    # with JAX, which gets an environment of its own
+    make bench          # writes figures/benchmarks.md, its plots and two passages of the README
+    make bench JAX=1    # also measures JAX, which gets an environment of its own
 
-Ways that are compared take turns in rounds. A number is the median of the rounds, with the least and the most in brackets; a
-ratio is that of two medians, with the least and the most of the rounds' own ratios.
+One run measures everything, so that ratios hold on a machine whose speed drifts. It uses growlib,
+growkit.studies, growkit.tables and growkit.figures.
 """
-
-from __future__ import annotations
 
 import argparse
 import functools
@@ -18,76 +16,93 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
 import growlib
 from growkit import figures, studies, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 JAX = ROOT / ".cache" / "jax-venv" / "bin" / "python"
-H, POINTS = 9, 32  # neurons and points of the small ensembles
+WIDTH = 9  # neurons of the small networks
+POINTS = 32  # their training points
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is measured; the test takes far less."""
+    """How much is measured; the tests measure far less."""
 
     rounds: int = 5
     trials: int = 1000
-    epochs: int = 8000  # of one call of fit; the slower ways take fewer
+    epochs: int = 8000  # of one call of fit; the slower ways train for fewer
     counts: tuple = (64, 128, 256, 512, 1024, 2048, 4096, 8192)  # trials
     widths: tuple = (4, 8, 16, 32, 64)
     points: tuple = (16, 32, 64, 128, 256)
     lengths: tuple = (500, 1000, 2000, 4000, 8000, 16_000)  # epochs
-    large: tuple = ((10, 400), (64, 100), (256, 40))  # width, epochs
+    large: tuple = ((10, 400), (64, 100), (256, 40))  # width and epochs
     seeds: int = 5  # networks in each of two processes
-    rows: int = 100_000
-    own: tuple = ((32, 64), (64, 256), (256, 1024), ((64, 64), 128))  # width, batch
-    many: int = 10_000  # trials of the larger memory measurement
-    cells: int = 4
+    rows: int = 100_000  # of the table
+    own: tuple = ((32, 64), (64, 256), (256, 1024), ((64, 64), 128))  # width and batch
+    many: int = 10_000  # trials of the larger measurement of memory
+    cells: int = 4  # of the study
     cell_seconds: int = 12
-    starts: bool = True  # what starts processes
+    starts: bool = True  # whether to measure what starts processes
+
+    @property
+    def few(self) -> int:
+        """The number of rounds of the longer measurements."""
+        return min(3, self.rounds)
 
 
-def timed(work) -> float:
+# ---------------------------------------------------------------------------- timing and formatting
+
+
+def timed(work: Callable) -> float:
+    """Return the seconds that a call takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
-def in_turn(ways: dict, rounds: int) -> pd.DataFrame:
-    """What each way returns, a column a way and a row a round: in turn, so that a drift of the machine touches all alike."""
+def in_turn(ways: dict[object, Callable], rounds: int) -> pd.DataFrame:
+    """Return what each way measures, a row a round and a column a way.
+
+    The ways take turns, so that a drift of the machine affects all of them alike.
+    """
     return pd.DataFrame(
         [{name: measure() for name, measure in ways.items()} for _ in range(rounds)]
     )
 
 
-def said(values) -> str:
-    """Median (least to most)."""
+def summary(values: Sequence[float]) -> str:
+    """Return "median (least to most)"."""
     return f"{np.median(values):.3g} ({np.min(values):.3g} to {np.max(values):.3g})"
 
 
-def ratio(a, b) -> str:
-    """The ratio of the medians, with the least and the most of the rounds' own."""
-    each = np.divide(a, b)
-    return f"{np.median(a) / np.median(b):.3g} ({each.min():.3g} to {each.max():.3g})"
+def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> str:
+    """Return the ratio of two medians, with the least and the most of the ratios of the rounds."""
+    each = np.divide(numerators, denominators)
+    middle = np.median(numerators) / np.median(denominators)
+    return f"{middle:.3g} ({each.min():.3g} to {each.max():.3g})"
 
 
-def table(heads, rows) -> str:
-    return "\n".join(
-        "| " + " | ".join(map(str, row)) + " |" for row in [heads, ["---"] * len(heads), *rows]
-    )
+def markdown(heads: Sequence, rows: Iterable[Sequence]) -> str:
+    """Return a Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def in_a_process(code: str, *arguments, **environment) -> list[float]:
-    """The numbers that a process of its own prints in its last line."""
+    """Run Python code in a process of its own and return the numbers in its last line of output."""
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
@@ -96,95 +111,98 @@ def in_a_process(code: str, *arguments, **environment) -> list[float]:
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
     )
-    return [float(number) for number in done.stdout.splitlines()[-1].split()]
+    last_line = done.stdout.splitlines()[-1]
+    return [float(number) for number in last_line.split()]
 
 
-# ------------------------------------------------------------------------------------- 1. trial-steps
+# -------------------------------------------------------------------------------------- trial-steps
+# Each way returns its rate in trial-steps a second: epochs × networks / seconds.
 
 
-def ours(trials: int, epochs: int, **options) -> float:
-    return (
-        trials
-        * epochs
-        / timed(
-            lambda: growlib.fit(
-                "bessel-j0", trials=trials, epochs=epochs, log_every=epochs, **options
-            )
-        )
-    )
-
-
-def tanh_wall(trials: int, calls: int) -> float:
-    """What torch.tanh alone reaches on the same elements: the wall for whatever calls it."""
-    z = torch.randn(H, POINTS, trials)
-    out = torch.empty_like(z)
-    return trials * calls / timed(lambda: [torch.tanh(z, out=out) for _ in range(calls)])
-
-
-def points(trials: int) -> list[torch.Tensor]:
-    """x and y, (T, P) each."""
-    x, y = growlib.task("bessel-j0").draw(0, range(trials))
-    return [torch.tensor(a[:POINTS].T, dtype=torch.float32) for a in (x[0], y)]
-
-
-def eager(trials: int, epochs: int) -> float:
-    """The same ensemble in plain PyTorch: the ensemble axis first, batched matrix products, autograd."""
-    growth, (x, y) = growlib.AuxiliaryWeight(), points(trials)
-    size, hidden, output, bias = (
-        torch.zeros(trials),
-        torch.rand(trials, 3, H) * 2 - 1,
-        torch.rand(trials, H, 1) * 2 - 1,
-        torch.zeros(trials, 1),
-    )
-    parameters = [p.requires_grad_() for p in (size, hidden, output, bias)]
+def rate_of_fit(trials: int, epochs: int, **options) -> float:
+    """Return the rate of `growlib.fit`."""
 
     def work():
-        for _ in range(epochs):
-            inputs = torch.stack(
-                [torch.ones_like(x), size[:, None].expand_as(x), x], -1
-            )  # (T, P, 3)
-            activity = (
-                torch.tanh(torch.bmm(inputs, hidden)) * growth.gate(size, H).T[:, None]
-            )  # (T, P, H)
-            y_hat = torch.bmm(activity, output)[..., 0] + bias
-            loss = ((y_hat - y) ** 2).mean(1) + growth.coupling * (size - growth.target) ** 2
-            gradients = torch.autograd.grad(loss.sum(), parameters)
-            with torch.no_grad():
-                for p, g in zip(parameters, gradients, strict=True):
-                    p -= 1e-3 * g
+        growlib.fit("bessel-j0", trials=trials, epochs=epochs, log_every=epochs, **options)
 
     return trials * epochs / timed(work)
 
 
-def loop(epochs: int) -> float:
-    """One network at a time: torch.nn, autograd and torch.optim.SGD."""
-    growth, (x, y) = growlib.AuxiliaryWeight(), (a[0] for a in points(1))
-    size, hidden, output = (
-        torch.nn.Parameter(torch.zeros(1)),
-        torch.nn.Linear(2, H),
-        torch.nn.Linear(H, 1),
-    )
-    optimizer = torch.optim.SGD([size, *hidden.parameters(), *output.parameters()], lr=1e-3)
+def rate_of_tanh(trials: int, epochs: int) -> float:
+    """Return the rate of torch.tanh alone on as many elements: a bound on all ways that call it."""
+    z = torch.randn(WIDTH, POINTS, trials)
+    activity = torch.empty_like(z)
 
     def work():
         for _ in range(epochs):
-            optimizer.zero_grad()
-            activity = (
-                torch.tanh(hidden(torch.stack([size.expand_as(x), x], 1)))
-                * growth.gate(size, H)[:, 0]
-            )
-            loss = (
-                torch.nn.functional.mse_loss(output(activity)[:, 0], y)
-                + growth.coupling * (size - growth.target).square().sum()
-            )
-            loss.backward()
-            optimizer.step()
+            torch.tanh(z, out=activity)
+
+    return trials * epochs / timed(work)
+
+
+def training_points(trials: int) -> list[torch.Tensor]:
+    """Return x and y of the training points, (T, P) each."""
+    x, y = growlib.task("bessel-j0").draw(0, range(trials))
+    return [torch.tensor(values[:POINTS].T, dtype=torch.float32) for values in (x[0], y)]
+
+
+def rate_of_eager_ensemble(trials: int, epochs: int) -> float:
+    """Return the rate of plain PyTorch: ensemble axis first, batched matrix products, autograd."""
+    growth = growlib.AuxiliaryWeight()
+    x, y = training_points(trials)
+    size = torch.zeros(trials)
+    hidden = torch.rand(trials, 3, WIDTH) * 2 - 1
+    output = torch.rand(trials, WIDTH, 1) * 2 - 1
+    bias = torch.zeros(trials, 1)
+    parameters = [size, hidden, output, bias]
+    for parameter in parameters:
+        parameter.requires_grad_()
+
+    def step():
+        inputs = torch.stack([torch.ones_like(x), size[:, None].expand_as(x), x], -1)  # (T, P, 3)
+        gate = growth.gate(size, WIDTH).T[:, None]  # (T, 1, H)
+        activity = torch.tanh(torch.bmm(inputs, hidden)) * gate  # (T, P, H)
+        y_hat = torch.bmm(activity, output)[..., 0] + bias  # (T, P)
+        loss = ((y_hat - y) ** 2).mean(1) + growth.coupling * (size - growth.target) ** 2
+        gradients = torch.autograd.grad(loss.sum(), parameters)
+        with torch.no_grad():
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter -= 1e-3 * gradient
+
+    def work():
+        for _ in range(epochs):
+            step()
+
+    return trials * epochs / timed(work)
+
+
+def rate_of_single_networks(epochs: int) -> float:
+    """Return the rate of one network at a time with torch.nn, autograd and torch.optim.SGD."""
+    growth = growlib.AuxiliaryWeight()
+    x, y = (values[0] for values in training_points(1))
+    size = torch.nn.Parameter(torch.zeros(1))
+    hidden = torch.nn.Linear(2, WIDTH)
+    output = torch.nn.Linear(WIDTH, 1)
+    optimizer = torch.optim.SGD([size, *hidden.parameters(), *output.parameters()], lr=1e-3)
+
+    def step():
+        optimizer.zero_grad()
+        inputs = torch.stack([size.expand_as(x), x], 1)  # (P, 2)
+        activity = torch.tanh(hidden(inputs)) * growth.gate(size, WIDTH)[:, 0]  # (P, H)
+        task_loss = torch.nn.functional.mse_loss(output(activity)[:, 0], y)
+        size_loss = growth.coupling * (size - growth.target).square().sum()
+        (task_loss + size_loss).backward()
+        optimizer.step()
+
+    def work():
+        for _ in range(epochs):
+            step()
 
     return epochs / timed(work)
 
 
 class Jax:
-    """JAX in a process of its own, which measures a layout whenever it is asked."""
+    """JAX in a process of its own, which measures its rate with a layout whenever it is asked."""
 
     def __init__(self, trials: int, epochs: int):
         script = Path(__file__).with_name("jax_steps.py")
@@ -203,91 +221,134 @@ class Jax:
         self.process.communicate()
 
 
-def steps(scale: Scale) -> tuple[str, pd.DataFrame]:
-    """Trial-steps a second, and how many times faster `fit` is."""
-    trials, epochs, part = scale.trials, scale.epochs, functools.partial
+def trial_steps(scale: Scale) -> tuple[str, pd.DataFrame]:
+    """Return a table of the ways, and their rates, a row a round and a column a way."""
+    partial = functools.partial
+    trials = scale.trials
+    epochs = scale.epochs
     ways = {
-        "growlib.fit": part(ours, trials, epochs),
-        "growlib.fit, float64": part(ours, trials, epochs, dtype="float64"),
-        "torch.tanh alone (the wall)": part(tanh_wall, trials, max(1, epochs // 20)),
-        "growlib.fit, not compiled": part(ours, trials, max(1, epochs // 80), compiled=False),
-        "PyTorch, eager, autograd, ensemble first": part(eager, trials, max(1, epochs // 40)),
-        "PyTorch, one network at a time": part(loop, max(1, epochs // 8)),
+        "growlib.fit": partial(rate_of_fit, trials, epochs),
+        "growlib.fit, float64": partial(rate_of_fit, trials, epochs, dtype="float64"),
+        "torch.tanh alone (the wall)": partial(rate_of_tanh, trials, max(1, epochs // 20)),
+        "growlib.fit, not compiled": partial(
+            rate_of_fit, trials, max(1, epochs // 80), compiled=False
+        ),
+        "PyTorch, eager, autograd, ensemble first": partial(
+            rate_of_eager_ensemble, trials, max(1, epochs // 40)
+        ),
+        "PyTorch, one network at a time": partial(rate_of_single_networks, max(1, epochs // 8)),
     }
     jax = Jax(trials, max(1, epochs // 4)) if JAX.exists() else None
-    ways |= {
-        f"JAX, ensemble axis {layout}": part(jax, layout) for layout in ("first", "last") if jax
-    }
-    in_turn(ways, 1)  # compile
-    found = in_turn(ways, scale.rounds)
+    if jax:
+        for layout in ("first", "last"):
+            ways[f"JAX, ensemble axis {layout}"] = partial(jax, layout)
+
+    in_turn(ways, 1)  # compiles
+    rates = in_turn(ways, scale.rounds)
     if jax:
         jax.close()
-        found = found.drop(
-            columns=found.filter(like="JAX").median().idxmin()
-        )  # the faster layout stays
-    rows = [
-        (
-            name,
-            said(found[name] / 1e6),
-            "" if name == "growlib.fit" else ratio(found["growlib.fit"], found[name]),
-        )
-        for name in found
-    ]
-    rows += [] if jax else [("JAX", "not measured (`make bench JAX=1`)", "")]
-    return table(["way", "million trial-steps a second", "growlib.fit is faster by"], rows), found
+        slower_layout = rates.filter(like="JAX").median().idxmin()
+        rates = rates.drop(columns=slower_layout)
+
+    rows = []
+    for name in rates:
+        faster_by = "" if name == "growlib.fit" else ratio(rates["growlib.fit"], rates[name])
+        rows.append((name, summary(rates[name] / 1e6), faster_by))
+    if not jax:
+        rows.append(("JAX", "not measured (`make bench JAX=1`)", ""))
+    heads = ["way", "million trial-steps a second", "growlib.fit is faster by"]
+    return markdown(heads, rows), rates
 
 
-# -------------------------------------------------------------------------------------------- 2. cost
+# --------------------------------------------------------------------------------- what a fit costs
 
 
 def exponent(seconds: pd.Series) -> float:
-    """The slope of a straight line through log seconds over log sizes, for the upper half of the sizes."""
-    upper = seconds.iloc[min(len(seconds) // 2, len(seconds) - 2) :]
-    return np.polyfit(np.log(upper.index.to_numpy(dtype=float)), np.log(upper), 1)[0]
+    """Return the slope of log seconds over log size, which is the index, in the upper half."""
+    first = min(len(seconds) // 2, len(seconds) - 2)  # a line takes two points
+    upper = seconds.iloc[first:]
+    slope, _ = np.polyfit(np.log(upper.index.to_numpy(dtype=float)), np.log(upper), 1)
+    return slope
 
 
 def cost(scale: Scale) -> tuple[str, dict[str, pd.DataFrame]]:
-    """Seconds of a fit where one thing grows, and the exponent."""
+    """Return a table of how a fit's time grows, and for each quantity the seconds.
 
-    def fit(
-        growth=None, task="bessel-j0", trials=scale.trials, epochs=scale.epochs // 8, **options
-    ):
+    The seconds have a row a round and a column a size.
+    """
+
+    def fit(task="bessel-j0", growth=None, trials=scale.trials, epochs=scale.epochs // 8, width=9):
         return timed(
             lambda: growlib.fit(
-                task, growth, trials=trials, epochs=epochs, log_every=epochs, **options
+                task, growth, trials=trials, epochs=epochs, log_every=epochs, width=width
             )
         )
 
-    def of_width(width):  # all neurons open, so that all are computed
-        return fit(growlib.AuxiliaryWeight(start=width, target=width, frozen=True), width=width)
+    def fit_of_width(width):
+        # All neurons are open, so that all of them are computed.
+        growth = growlib.AuxiliaryWeight(start=width, target=width, frozen=True)
+        return fit(growth=growth, width=width)
 
-    def of_points(count):
-        return fit(task=growlib.task("bessel-j0", points=count + 10, test_points=10))
+    def fit_of_points(count):
+        return fit(growlib.task("bessel-j0", points=count + 10, test_points=10))
 
+    partial = functools.partial
     sweeps = {
-        "trials": (scale.counts, lambda count: fit(trials=count)),
-        "neurons, all open": (scale.widths, of_width),
-        "training points": (scale.points, of_points),
-        "epochs": (scale.lengths, lambda count: fit(epochs=count)),
+        "trials": {count: partial(fit, trials=count) for count in scale.counts},
+        "neurons, all open": {width: partial(fit_of_width, width) for width in scale.widths},
+        "training points": {count: partial(fit_of_points, count) for count in scale.points},
+        "epochs": {count: partial(fit, epochs=count) for count in scale.lengths},
     }
-    frames, rows = {}, []
-    for name, (sizes, measure) in sweeps.items():
-        ways = {size: functools.partial(measure, size) for size in sizes}
-        in_turn(ways, 1)  # compile
-        frames[name] = in_turn(ways, min(3, scale.rounds))
-        middle = frames[name].median()
+    seconds = {}
+    rows = []
+    for name, ways in sweeps.items():
+        in_turn(ways, 1)  # compiles
+        seconds[name] = in_turn(ways, scale.few)
+        middle = seconds[name].median()
         rows.append(
             (
                 name,
-                f"{sizes[0]:,} to {sizes[-1]:,}",
+                f"{middle.index[0]:,} to {middle.index[-1]:,}",
                 f"{middle.iloc[0]:.3g} to {middle.iloc[-1]:.3g}",
                 f"{exponent(middle):.2f}",
             )
         )
-    return table(["what grows", "from, to", "seconds of a fit", "exponent"], rows), frames
+    return markdown(["what grows", "from, to", "seconds of a fit", "exponent"], rows), seconds
+
+
+# ------------------------------------------------------------------------ large sets, mini-batches
+
+
+def train_plain(
+    task: growlib.Task, widths: list[int], epochs: int, batch: int | None = None
+) -> float:
+    """Train one plain network with Adam on the training points; return the seconds an epoch."""
+    x, y = (
+        torch.tensor(values[..., : task.train_points, 0], dtype=torch.float32)
+        for values in task.draw(0, [0])
+    )
+    x = x.T.contiguous()  # (P, I)
+    layers = []
+    fan_in = task.inputs
+    for width in widths:
+        layers += [torch.nn.Linear(fan_in, width), torch.nn.Tanh()]
+        fan_in = width
+    network = torch.nn.Sequential(*layers, torch.nn.Linear(fan_in, 1))
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+
+    def work():
+        for _ in range(epochs):
+            batches = torch.randperm(len(x)).split(batch) if batch else [slice(None)]
+            for places in batches:
+                optimizer.zero_grad()
+                torch.nn.functional.mse_loss(network(x[places])[:, 0], y[places]).backward()
+                optimizer.step()
+
+    return timed(work) / epochs
 
 
 def train_large(width: int, epochs: int, seeds: int) -> None:
+    """Train networks on the large set; two processes do this at the same time."""
     growlib.fit(
         "bessel-grid",
         growlib.ControllerMask(),
@@ -299,347 +360,452 @@ def train_large(width: int, epochs: int, seeds: int) -> None:
     )
 
 
-def plain(task, widths, epochs: int, batch: int | None = None) -> float:
-    """Seconds an epoch of a plain loop of nn.Linear and Adam over the same points, on all cores."""
-    x, y = (
-        torch.tensor(a[..., : task.train_points, 0], dtype=torch.float32) for a in task.draw(0, [0])
-    )
-    x, fans = x.T.contiguous(), [task.inputs, *widths]
-    layers = [
-        part
-        for fan in zip(fans, widths, strict=False)
-        for part in (torch.nn.Linear(*fan), torch.nn.Tanh())
-    ]
-    network = torch.nn.Sequential(*layers, torch.nn.Linear(fans[-1], 1))
-    optimizer = torch.optim.Adam(network.parameters(), fused=True)
-
-    def work():
-        for _ in range(epochs):
-            for places in torch.randperm(len(x)).split(batch) if batch else [slice(None)]:
-                optimizer.zero_grad()
-                torch.nn.functional.mse_loss(network(x[places])[:, 0], y[places]).backward()
-                optimizer.step()
-
-    return timed(work) / epochs
-
-
 def large_sets(scale: Scale) -> str:
-    """Milliseconds an epoch and network on 26 214 points, in two processes of one thread, beside the plain loop."""
-    rows, task, networks = [], growlib.task("bessel-grid"), 2 * scale.seeds
+    """Return a table of milliseconds an epoch and network on 26 214 points.
+
+    Two processes of one thread train the networks; the plain loop has all cores.
+    """
+    networks = 2 * scale.seeds
+    task = growlib.task("bessel-grid")
+
+    def in_two_processes(pool, width, epochs):
+        return timed(lambda: pool.starmap(train_large, [(width, epochs, scale.seeds)] * 2, 1))
+
+    def ours(pool, width, epochs):
+        # The difference leaves out what a fit costs besides its epochs.
+        short = in_two_processes(pool, width, epochs)
+        long = in_two_processes(pool, width, 2 * epochs)
+        return 1e3 * (long - short) / epochs / networks
+
+    def plain(width, epochs):
+        return 1e3 * train_plain(task, [width], max(3, epochs // 10))
+
+    rows = []
     with get_context("spawn").Pool(2, studies._prepare_worker) as pool:
         for width, epochs in scale.large:
-
-            def train(epochs, width=width):
-                return timed(
-                    lambda: pool.starmap(train_large, [(width, epochs, scale.seeds)] * 2, 1)
-                )
-
-            train(1)  # compile
+            in_two_processes(pool, width, 1)  # compiles
             ways = {
-                "ours": lambda epochs=epochs, train=train: (
-                    1e3 * (train(2 * epochs) - train(epochs)) / epochs / networks
-                ),
-                "plain": lambda epochs=epochs, width=width: (
-                    1e3 * plain(task, [width], max(3, epochs // 10))
-                ),
+                "ours": functools.partial(ours, pool, width, epochs),
+                "plain": functools.partial(plain, width, epochs),
             }
-            found = in_turn(ways, min(3, scale.rounds))
-            rows.append(
-                (
-                    width,
-                    said(found["ours"]),
-                    said(found["plain"]),
-                    ratio(found["plain"], found["ours"]),
-                )
-            )
+            found = in_turn(ways, scale.few)
+            faster_by = ratio(found["plain"], found["ours"])
+            rows.append((width, summary(found["ours"]), summary(found["plain"]), faster_by))
     heads = [
         "width",
         f"growlib, {networks} networks in two processes: ms an epoch and network",
         "plain PyTorch loop: ms an epoch",
         "faster by",
     ]
-    return table(heads, rows)
+    return markdown(heads, rows)
 
 
-# ------------------------------------------------------------------------------------- 3. mini-batches
+def benchmark_table(rows: int) -> growlib.Task:
+    """Return the task of a table of 50 columns and a target that a small network can learn."""
+    generator = np.random.default_rng(0)
+    columns = generator.standard_normal((rows, 50))
+    target = np.tanh(columns @ generator.standard_normal(50) / 7)
+    return tables.task_from_frame(pd.DataFrame(columns).assign(y=target), "y")
 
 
-def own_table(scale: Scale) -> str:
-    """Seconds an epoch of mini-batches on a table of 50 columns, beside a plain loop over as many, on all cores."""
-    generator, rows = np.random.default_rng(0), []
-    columns = generator.standard_normal((scale.rows, 50))
-    task = tables.task_from_frame(
-        pd.DataFrame(columns).assign(y=np.tanh(columns @ generator.standard_normal(50) / 7)), "y"
-    )
-    for width, batch in scale.own:
-        widths = np.atleast_1d(width).tolist()
+def mini_batches(scale: Scale) -> str:
+    """Return a table of seconds an epoch of mini-batches on a table, beside the plain loop."""
+    task = benchmark_table(scale.rows)
 
-        def fit(epochs, width=width, batch=batch):
-            return timed(
-                lambda: growlib.fit(
-                    task,
-                    growlib.ControllerMask(),
-                    trials=1,
-                    epochs=epochs,
-                    log_every=epochs,
-                    width=width,
-                    optimizer="adam",
-                    batch=batch,
-                )
-            )
-
-        ways = {
-            "ours": lambda fit=fit: (fit(4) - fit(1)) / 3,
-            "plain": lambda widths=widths, batch=batch: plain(task, widths, 2, batch),
-        }
-        fit(1), plain(task, widths, 1, batch)  # compile
-        found = in_turn(ways, min(3, scale.rounds))
-        rows.append(
-            (
-                " and ".join(map(str, widths)),
-                batch,
-                said(found["ours"]),
-                said(found["plain"]),
-                ratio(found["plain"], found["ours"]),
+    def fit(width, batch, epochs):
+        return timed(
+            lambda: growlib.fit(
+                task,
+                growlib.ControllerMask(),
+                trials=1,
+                epochs=epochs,
+                log_every=epochs,
+                width=width,
+                optimizer="adam",
+                batch=batch,
             )
         )
-    return table(
-        [
-            "width",
-            "batch",
-            "growlib: seconds an epoch",
-            "plain PyTorch loop: seconds an epoch",
-            "faster by",
-        ],
-        rows,
-    )
+
+    def ours(width, batch):
+        # The difference leaves out what a fit costs besides its epochs.
+        return (fit(width, batch, 4) - fit(width, batch, 1)) / 3
+
+    rows = []
+    for width, batch in scale.own:
+        widths = np.atleast_1d(width).tolist()
+        fit(width, batch, 1)  # compiles
+        train_plain(task, widths, 1, batch)
+        ways = {
+            "ours": functools.partial(ours, width, batch),
+            "plain": functools.partial(train_plain, task, widths, 2, batch),
+        }
+        found = in_turn(ways, scale.few)
+        faster_by = ratio(found["plain"], found["ours"])
+        shown_width = " and ".join(map(str, widths))
+        rows.append(
+            (shown_width, batch, summary(found["ours"]), summary(found["plain"]), faster_by)
+        )
+    heads = [
+        "width",
+        "batch",
+        "growlib: seconds an epoch",
+        "plain PyTorch loop: seconds an epoch",
+        "faster by",
+    ]
+    return markdown(heads, rows)
 
 
-# -------------------------------------------------------------------------- 4. memory, start, commands
+# --------------------------------------------------------------------- memory, start, study engine
+# Code that `in_a_process` runs.
 
-PEAK = """
-import pathlib, re, time
+# Linux tells the peak memory of this process; getrusage would tell that of the process that it was
+# forked from, too.
+IMPORT_AND_PEAK = r"""
+import pathlib
+import re
+import time
+
 began = time.perf_counter()
 import growlib
 seconds = time.perf_counter() - began
-{}
-print(seconds, int(re.search(r"VmHWM:\\s*(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) / 1024)
-"""  # of Linux; getrusage tells the peak of the process that this one was forked from
-FIRST = """
-import time, growlib
-began = time.perf_counter()
-growlib.fit("bessel-j0", trials=128, epochs=100, log_every=100)
-first, began = time.perf_counter() - began, time.perf_counter()
-growlib.fit("bessel-j0", trials=128, epochs=4, log_every=4)
-print(first, time.perf_counter() - began)
+
+{work}
+status = pathlib.Path("/proc/self/status").read_text()
+kilobytes = int(re.search(r"VmHWM:\s*(\d+)", status)[1])
+print(seconds, kilobytes / 1024)
 """
-PICTURE = """
-import pathlib, time, nbformat, nbclient
-began, path = time.perf_counter(), next(pathlib.Path("notebooks").glob("01_*.ipynb"))
-book = nbformat.read(path, 4)
-client = nbclient.NotebookClient(book, kernel_name="python3", resources={"metadata": {"path": "notebooks"}})
+
+TWO_FITS = """
+import time
+
+import growlib
+
+def seconds_of_fit(epochs):
+    began = time.perf_counter()
+    growlib.fit("bessel-j0", trials=128, epochs=epochs, log_every=epochs)
+    return time.perf_counter() - began
+
+print(seconds_of_fit(100), seconds_of_fit(4))
+"""
+
+FIRST_PICTURE = """
+import pathlib
+import time
+
+import nbclient
+import nbformat
+
+def shows_picture(outputs):
+    return any("image/png" in output.get("data", {}) for output in outputs)
+
+began = time.perf_counter()
+path = next(pathlib.Path("notebooks").glob("01_*.ipynb"))
+notebook = nbformat.read(path, 4)
+client = nbclient.NotebookClient(
+    notebook, kernel_name="python3", resources={"metadata": {"path": "notebooks"}}
+)
 with client.setup_kernel():
-    for place, cell in enumerate(book.cells):
-        if cell.cell_type == "code" and any("image/png" in output.get("data", {}) for output in client.execute_cell(cell, place).outputs):
+    for place, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code":
+            continue
+        if shows_picture(client.execute_cell(cell, place).outputs):
             break
 print(time.perf_counter() - began)
 """
+
 STUDY = """
-import sys, time
+import sys
+import time
+
 from growkit import studies
+
 workers, cells, studies.CELL_SECONDS = map(int, sys.argv[1:])
-grid = {"task": "bessel-j0", "coupling": 0.1, "epochs": 500 * studies.CELL_SECONDS, "log_every": 5000, "trials": 4096 * cells}
-began = time.perf_counter()
-frame = studies.study("bench", grid, workers=workers)
-wall, began = time.perf_counter() - began, time.perf_counter()
-studies.study("bench", grid, workers=workers)
-print(wall, frame["seconds"].sum(), time.perf_counter() - began, len(studies._cells(studies._settings(grid))))
+grid = {
+    "task": "bessel-j0",
+    "coupling": 0.1,
+    "epochs": 500 * studies.CELL_SECONDS,
+    "log_every": 5000,
+    "trials": 4096 * cells,
+}
+
+def seconds_of_study():
+    began = time.perf_counter()
+    finals = studies.study("bench", grid, workers=workers)
+    return time.perf_counter() - began, finals["seconds"].sum()
+
+wall, training = seconds_of_study()
+again, _ = seconds_of_study()
+print(wall, training, again, len(studies._cells(studies._settings(grid))))
 """
 
 
+class StudyTimes(NamedTuple):
+    """What STUDY prints."""
+
+    wall: float  # seconds until the study ends
+    training: float  # seconds of training in it
+    again: float  # seconds of the same study when all its cells are stored
+    cells: float
+
+
 def memory(scale: Scale) -> str:
-    """Peak memory, each in a process of its own."""
-    fits = {
+    """Return a table of the peak memory of processes."""
+    works = {
         "import growlib": "",
         f"{scale.trials:,} trials": f'growlib.fit("bessel-j0", trials={scale.trials}, epochs=1000)',
         f"{scale.many:,} trials": f'growlib.fit("bessel-j0", trials={scale.many}, epochs=1000)',
-        "26 214 points, width 256, 3 networks": 'growlib.fit("bessel-grid", trials=3, epochs=2, width=256, optimizer="adam")',
+        "26 214 points, width 256, 3 networks": (
+            'growlib.fit("bessel-grid", trials=3, epochs=2, width=256, optimizer="adam")'
+        ),
     }
-    return table(
-        ["process", "peak memory, MB"],
-        [(name, f"{in_a_process(PEAK.format(code))[1]:.0f}") for name, code in fits.items()],
-    )
+    rows = []
+    for name, work in works.items():
+        _, megabytes = in_a_process(IMPORT_AND_PEAK.format(work=work))
+        rows.append((name, f"{megabytes:.0f}"))
+    return markdown(["process", "peak memory, MB"], rows)
 
 
 def starts(scale: Scale) -> str:
-    """Seconds until something is there, each in a process of its own."""
-    found = []
-    for _ in range(min(3, scale.rounds)):
+    """Return a table of how long a person waits for a first result, in processes of their own."""
+    rounds = []
+    for _ in range(scale.few):
         with tempfile.TemporaryDirectory() as empty:
-            (cold, _), (warm, second) = (
-                in_a_process(FIRST, TORCHINDUCTOR_CACHE_DIR=empty) for _ in range(2)
-            )
-        found.append(
+            cold, _ = in_a_process(TWO_FITS, TORCHINDUCTOR_CACHE_DIR=empty)
+            # By now the folder holds what the first process compiled.
+            warm, second = in_a_process(TWO_FITS, TORCHINDUCTOR_CACHE_DIR=empty)
+        imported, _ = in_a_process(IMPORT_AND_PEAK.format(work=""))
+        (picture,) = in_a_process(FIRST_PICTURE)
+        rounds.append(
             {
-                "import growlib": in_a_process(PEAK.format(""))[0],
+                "import growlib": imported,
                 "first fit, empty compiler cache": cold,
                 "first fit, full compiler cache": warm,
                 "second fit (4 epochs)": second,
-                "first picture of notebook 01": in_a_process(PICTURE)[0],
+                "first picture of notebook 01": picture,
             }
         )
-    return table(
-        ["what", "seconds"], [(name, said(values)) for name, values in pd.DataFrame(found).items()]
+    seconds = pd.DataFrame(rounds)
+    return markdown(["what", "seconds"], [(name, summary(seconds[name])) for name in seconds])
+
+
+def engine(scale: Scale) -> str:
+    """Return what a second worker gains and what the study engine costs, as half a sentence."""
+    found = {1: [], 2: []}
+    for workers in (1, 2, 1, 2):
+        with tempfile.TemporaryDirectory() as home:
+            numbers = in_a_process(
+                STUDY,
+                workers,
+                scale.cells,
+                scale.cell_seconds,
+                GROWLIB_HOME=home,
+                OMP_NUM_THREADS="1",
+            )
+        found[workers].append(StudyTimes(*numbers))
+    one = min(found[1])  # the faster of two rounds
+    two = min(found[2])
+    return (
+        f"a second\nworker ends a study of {one.cells:.0f} cells and {one.training:.0f} s of "
+        f"training {one.wall / two.wall:.2f} times as soon. With one worker,\neverything but the "
+        f"training takes {one.wall - one.training:.1f} s, the start of the worker included; "
+        f"reading a stored cell takes {1000 * one.again / one.cells:.0f} ms"
     )
 
 
 def commands(path: Path = ROOT / ".cache" / "timings.csv") -> str:
-    """How long the two commands took when they last ran to their end; the Makefile writes it down."""
-    ran = (
-        pd.read_csv(path, names=["command", "day", "seconds"])
-        if path.exists()
-        else pd.DataFrame(columns=["command", "day", "seconds"])
-    )
-    last = ran.drop_duplicates("command", keep="last").set_index("command")
-    found = {
-        name: f"{last['seconds'][name] / 60:.1f}, {last['day'][name]}"
-        if name in last.index
-        else "not measured"
-        for name in ("figures", "test")
-    }
-    return table(
-        ["command, beside the installing", "minutes, day"],
-        [(f"`make {name}`", minutes) for name, minutes in found.items()],
-    )
+    """Return a table of how long two make commands took, which the Makefile writes to `path`."""
+    columns = ["command", "day", "seconds"]
+    timings = pd.DataFrame(columns=columns)
+    if path.exists():
+        timings = pd.read_csv(path, names=columns)
+    last = timings.drop_duplicates("command", keep="last").set_index("command")
+
+    rows = []
+    for name in ("figures", "test"):
+        took = "not measured"
+        if name in last.index:
+            took = f"{last['seconds'][name] / 60:.1f}, {last['day'][name]}"
+        rows.append((f"`make {name}`", took))
+    return markdown(["command, beside the installing", "minutes, day"], rows)
 
 
-def engine(scale: Scale) -> str:
-    """What a second worker gains and what the study engine costs, as half a sentence."""
-    found = {1: [], 2: []}
-    for workers in (1, 2, 1, 2):
-        with tempfile.TemporaryDirectory() as home:
-            found[workers].append(
-                in_a_process(
-                    STUDY,
-                    workers,
-                    scale.cells,
-                    scale.cell_seconds,
-                    GROWLIB_HOME=home,
-                    OMP_NUM_THREADS="1",
-                )
-            )
-    (wall, training, again, cells), (two, *_) = min(found[1]), min(found[2])
-    return (
-        f"with a second\nworker a study of {cells:.0f} cells and {training:.0f} s of training ends {wall / two:.2f} times as soon, the start of "
-        f"the workers included, which with\nall else that the engine does takes {wall - training:.1f} s; a cell that is there already takes "
-        f"{1000 * again / cells:.0f} ms"
-    )
-
-
-# -------------------------------------------------------------------------------- 5. machine and page
+# ----------------------------------------------------------------------------------- plots and page
 
 
 def machine() -> str:
-    file = Path("/proc/cpuinfo")
-    models = (
-        re.findall(r"model name\s*: (.*)", file.read_text())
-        if file.exists()
-        else [platform.processor()]
-    )
+    """Return one line about the machine, the versions and the load before the run."""
+    processor = platform.processor() or "unknown processor"
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text())
+        processor = models[0] if models else "unknown processor"
     kernel = "compiled (TorchInductor, C++)" if growlib.has_compiler() else "eager"
     return (
-        f"{models[0] if models else 'unknown processor'}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
-        f"{torch.backends.cpu.get_cpu_capability()}; torch {torch.__version__.split('+')[0]}, Python {platform.python_version()}; "
-        f"kernel: {kernel}; {date.today()}; load before: {os.getloadavg()[0]:.2f}"
+        f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
+        f"{torch.backends.cpu.get_cpu_capability()}; torch {torch.__version__.split('+')[0]}, "
+        f"Python {platform.python_version()}; kernel: {kernel}; {date.today()}; "
+        f"load before: {os.getloadavg()[0]:.2f}"
     )
 
 
-def draw_steps(found: pd.DataFrame):
+def draw_rates(rates: pd.DataFrame) -> Figure:
+    """Draw a bar for the rate of each way, the slowest at the bottom, with the range of rounds."""
+    slowest_first = rates.median().sort_values().index
+    millions = rates[slowest_first] / 1e6
+    middle = millions.median()
+    errors = [middle - millions.min(), millions.max() - middle]
+    ours, others = figures.COLOURS["growing"], figures.COLOURS["static"]
+    colours = [ours if name == "growlib.fit" else others for name in millions]
+
     figure, axes = figures.new_figure(height=2.6, width=7)
-    rates = found[found.median().sort_values().index] / 1e6
-    middle = rates.median()
-    colours = [figures.COLOURS["growing" if name == "growlib.fit" else "static"] for name in rates]
-    axes[0, 0].barh(
-        rates.columns, middle, xerr=[middle - rates.min(), rates.max() - middle], color=colours
-    )
+    axes[0, 0].barh(millions.columns, middle, xerr=errors, color=colours)
     axes[0, 0].set(
         xscale="log",
         xlabel="million trial-steps a second",
-        title=f"Gradient descent, {H} neurons, {POINTS} points",
+        title=f"Gradient descent, {WIDTH} neurons, {POINTS} points",
     )
     return figure
 
 
-def draw_cost(frames: dict[str, pd.DataFrame]):
-    figure, axes = figures.new_figure(1, len(frames), height=2.6, width=2.6)
-    for ax, (name, frame) in zip(axes[0], frames.items(), strict=True):
-        sizes, middle = frame.columns.to_numpy(dtype=float), frame.median()
-        ax.fill_between(
-            sizes, frame.min(), frame.max(), color=figures.COLOURS["growing"], alpha=0.15, lw=0
-        )
-        ax.plot(sizes, middle, "o-", ms=3, color=figures.COLOURS["growing"])
+def draw_cost(seconds: dict[str, pd.DataFrame]) -> Figure:
+    """Draw the seconds of a fit over each size, beside a dotted line that is proportional to it."""
+    figure, axes = figures.new_figure(1, len(seconds), height=2.6, width=2.6)
+    colour = figures.COLOURS["growing"]
+    for ax, (name, frame) in zip(axes[0], seconds.items(), strict=True):
+        sizes = frame.columns.to_numpy(dtype=float)
+        middle = frame.median()
+        ax.fill_between(sizes, frame.min(), frame.max(), color=colour, alpha=0.15, lw=0)
+        ax.plot(sizes, middle, "o-", ms=3, color=colour)
         ax.plot(sizes, middle.iloc[-1] * sizes / sizes[-1], ":", color="grey")
         ax.set(xscale="log", yscale="log", xlabel=name)
-        ax.xaxis.set_minor_formatter(""), ax.yaxis.set_minor_formatter("")
+        ax.xaxis.set_minor_formatter("")
+        ax.yaxis.set_minor_formatter("")
     axes[0, 0].set_ylabel("seconds of a fit")
     return figure
 
 
+PAGE = """# Benchmarks
+
+`make bench` measures and writes this page. {machine}.
+
+Ways that are compared take turns in rounds. A number is the median of the rounds, with the least
+and the most in brackets. A ratio is that of two medians, with the least and the most of the ratios
+of single rounds.
+
+## Trial-steps a second
+
+A trial-step is one epoch of one network. {trials:,} growing networks (N∞ = 5) of {width} neurons
+learn {points} points by gradient descent, in float32 unless the table says otherwise, on all cores;
+{rounds} rounds.
+
+{rate_table}
+
+![Bars of trial-steps a second, one for each way.](benchmarks_steps.png)
+
+## What a fit costs
+
+One quantity grows at a time; the others stay at {trials:,} growing networks, {width} neurons,
+{points} points and {cost_epochs:,} epochs. Compilation is not counted. Medians of {few} rounds. The
+exponent is the slope of log seconds over log size in the upper half of the sizes: 1 if the time is
+proportional to the size, 0 if it does not depend on it.
+
+{cost_table}
+
+![Seconds of a fit over each size; the dotted line is proportional.](benchmarks_cost.png)
+
+Large sets, 26 214 points, Adam; {few} rounds:
+
+{large_table}
+
+## Mini-batches on a table
+
+{rows:,} rows, a fifth of them for tests, 50 columns, one network, Adam; two widths are two hidden
+layers; {few} rounds.
+
+{batch_table}
+
+{starts}The two commands, when they last ran to their end:
+
+{command_table}
+
+This run took {minutes:.1f} minutes.
+"""
+
+STARTS = """## Memory and start
+
+Each in a process of its own, one round:
+
+{memory_table}
+
+Seconds until it is ready, {few} rounds:
+
+{start_table}
+
+The study engine, the faster of two rounds: {engine}.
+
+"""
+
+
 def page(scale: Scale, folder: Path) -> dict[str, str]:
-    """Measure everything, write benchmarks.md with its plots into the folder, and return what the README takes."""
-    began, where, few, trials = (
-        time.perf_counter(),
-        machine(),
-        min(3, scale.rounds),
-        f"{scale.trials:,}",
-    )
-    step_table, found = steps(scale)
-    cost_table, frames = cost(scale)
-    for name, figure in (
-        ("benchmarks_steps", draw_steps(found)),
-        ("benchmarks_cost", draw_cost(frames)),
-    ):
-        figures.save_figure(figure, name, "paper", str(folder))
-    parts = [
-        f"# Benchmarks\n\n`make bench` measures and writes this page. {where}.\n\n{__doc__.strip().split(chr(10) * 2)[-1]}",
-        f"## Trial-steps a second\n\nA trial-step is one epoch of one network. {trials} growing networks (N∞ = 5), {H} neurons, {POINTS} "
-        f"points, float32 unless said, gradient descent, all cores; {scale.rounds} rounds.\n\n{step_table}\n\n"
-        "![Bars of trial-steps a second, one for each way.](benchmarks_steps.png)",
-        f"## What a fit costs\n\n{trials} growing networks, {H} neurons, {POINTS} points and {scale.epochs // 8:,} epochs where these do not "
-        f"grow, compiled before; medians of {few} rounds. The exponent is the slope of log seconds over log size in the upper half of "
-        f"the sizes: at 1 twice as much takes twice as long, at 0 it is free.\n\n{cost_table}\n\n"
-        "![Seconds of a fit over each size; the dotted line is proportional.](benchmarks_cost.png)\n\n"
-        f"Large sets, 26 214 points, Adam; {few} rounds:\n\n{large_sets(scale)}",
-        f"## Mini-batches on a table\n\n{scale.rows:,} rows, a fifth of them for tests, 50 columns, one network, Adam; two widths are two "
-        f"hidden layers; {few} rounds.\n\n{own_table(scale)}",
-    ]
-    sentences = {
-        "speed": f"\n{where}; {trials} networks, H = {H}, {POINTS} points, N∞ = 5.\n\n{step_table}\n"
-    }
+    """Measure everything, write benchmarks.md and its plots into `folder`, and return passages.
+
+    The passages are those that the README takes, by the names of their markers.
+    """
+    began = time.perf_counter()
+    where = machine()
+
+    rate_table, rates = trial_steps(scale)
+    cost_table, seconds = cost(scale)
+    figures.save_figure(draw_rates(rates), "benchmarks_steps", "paper", str(folder))
+    figures.save_figure(draw_cost(seconds), "benchmarks_cost", "paper", str(folder))
+    large_table = large_sets(scale)
+    batch_table = mini_batches(scale)
+
+    setting = f"{scale.trials:,} networks, H = {WIDTH}, {POINTS} points, N∞ = 5"
+    passages = {"speed": f"\n{where}; {setting}.\n\n{rate_table}\n"}
+    starts_part = ""
     if scale.starts:
-        sentences["engine"] = engine(scale)
-        parts += [
-            f"## Memory and start\n\nEach in a process of its own, one round:\n\n{memory(scale)}\n\nUntil it is there, {few} rounds:\n\n"
-            f"{starts(scale)}\n\nThe study engine, the faster of two rounds: {sentences['engine']}."
-        ]
-    took = (time.perf_counter() - began) / 60
-    parts.append(
-        f"The two commands, when they last ran to their end:\n\n{commands()}\n\nThis run took {took:.1f} minutes."
+        passages["engine"] = engine(scale)
+        starts_part = STARTS.format(
+            memory_table=memory(scale),
+            few=scale.few,
+            start_table=starts(scale),
+            engine=passages["engine"],
+        )
+
+    text = PAGE.format(
+        machine=where,
+        trials=scale.trials,
+        width=WIDTH,
+        points=POINTS,
+        rounds=scale.rounds,
+        few=scale.few,
+        rate_table=rate_table,
+        cost_epochs=scale.epochs // 8,
+        cost_table=cost_table,
+        large_table=large_table,
+        rows=scale.rows,
+        batch_table=batch_table,
+        starts=starts_part,
+        command_table=commands(),
+        minutes=(time.perf_counter() - began) / 60,
     )
-    (folder / "benchmarks.md").write_text("\n\n".join(parts) + "\n")
-    return sentences
+    (folder / "benchmarks.md").write_text(text)
+    return passages
 
 
 def main() -> None:
+    """Run the benchmark at full scale and write the page and the passages of the README."""
     argparse.ArgumentParser(description=__doc__.split("\n", 1)[0]).parse_args()
-    sentences = page(Scale(), ROOT / "figures")
     sys.path.insert(0, str(ROOT / "tools"))
     from readme import between
 
-    text = (ROOT / "README.md").read_text()
-    for name, content in sentences.items():
+    passages = page(Scale(), ROOT / "figures")
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    for name, content in passages.items():
         text = between(text, name, content)
-    (ROOT / "README.md").write_text(text)
+    readme.write_text(text)
     print((ROOT / "figures" / "benchmarks.md").read_text())
 
 

@@ -1,58 +1,92 @@
-"""The same ensemble in JAX: reads a layout from every line, "first" or "last", and answers with trial-steps a second.
+"""Measure how fast JAX trains the same ensemble of networks; bench.py starts this script.
 
-python jax_steps.py TRIALS EPOCHS
+    python jax_steps.py TRIALS EPOCHS
+
+Each line of standard input is a layout, "first" or "last": the axis that the ensemble has in every
+array. The answer is a line with the rate in trial-steps a second. The script needs jax and imports
+nothing from this project.
 """
 
 import functools
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 
-TRIALS, EPOCHS = map(int, sys.argv[1:])
-H, POINTS, LR, COUPLING, TARGET = 9, 32, 1e-3, 0.1, 5.0
+WIDTH = 9  # neurons
+POINTS = 32
+LEARNING_RATE = 1e-3
+COUPLING = 0.1
+TARGET = 5.0  # neurons
+AXES = {"first": 0, "last": -1}
 
 
-def loss(p, x, y):
-    """The loss of one network, x and y (P,)."""
-    gate = jnp.sin(jnp.pi / 2 * jnp.clip(p["size"] - jnp.arange(H), 0, 1)) ** 2
-    a = jnp.tanh((p["b"] + p["u"] * p["size"])[:, None] + p["w"][:, None] * x)  # (H, P)
-    y_hat = p["c"] + ((p["v"] * gate)[:, None] * a).sum(0)
-    return ((y_hat - y) ** 2).mean() + COUPLING * (p["size"] - TARGET) ** 2
+def loss(network, x, y):
+    """Return the loss of one network on its points, x and y (P,)."""
+    size = network["size"]
+    gate = jnp.sin(jnp.pi / 2 * jnp.clip(size - jnp.arange(WIDTH), 0, 1)) ** 2  # (H,)
+    bias = network["b"] + network["u"] * size  # (H,)
+    activity = jnp.tanh(bias[:, None] + network["w"][:, None] * x)  # (H, P)
+    y_hat = network["c"] + ((network["v"] * gate)[:, None] * activity).sum(0)  # (P,)
+    return ((y_hat - y) ** 2).mean() + COUPLING * (size - TARGET) ** 2
 
 
-def ensemble(axis):
-    """The first weights and the points, with the ensemble on that axis, and the compiled loop."""
+@dataclass
+class Ensemble:
+    """Networks, their points, and the compiled loop that trains them."""
+
+    networks: dict
+    x: jax.Array
+    y: jax.Array
+    train: Callable
+
+    def seconds_of_training(self) -> float:
+        """Train the networks further and return how long it took."""
+        jax.block_until_ready((self.networks, self.x, self.y))
+        began = time.perf_counter()
+        self.networks = jax.block_until_ready(self.train(self.networks, self.x, self.y))
+        return time.perf_counter() - began
+
+
+def new_ensemble(trials: int, epochs: int, axis: int) -> Ensemble:
+    """Return networks with random weights, with the ensemble on this axis of every array."""
 
     def shape(count):
-        return (TRIALS, count) if axis == 0 else (count, TRIALS)
+        return (trials, count) if axis == 0 else (count, trials)
 
     keys = jax.random.split(jax.random.key(0), 5)
-    p = {
-        name: jax.random.uniform(key, shape(H), minval=-1, maxval=1)
-        for name, key in zip("buwv", keys, strict=False)
+    networks = {
+        name: jax.random.uniform(key, shape(WIDTH), minval=-1, maxval=1)
+        for name, key in zip("buwv", keys[:4], strict=True)
     }
-    p |= {"c": jnp.zeros(TRIALS), "size": jnp.zeros(TRIALS)}
+    networks |= {"c": jnp.zeros(trials), "size": jnp.zeros(trials)}
     x = jax.random.uniform(keys[4], shape(POINTS), minval=-1, maxval=1)
-    slopes = jax.vmap(jax.grad(loss), in_axes=axis, out_axes=axis)
+    gradient = jax.vmap(jax.grad(loss), in_axes=axis, out_axes=axis)
 
     @functools.partial(jax.jit, donate_argnums=0)
-    def train(p, x, y):
-        return jax.lax.fori_loop(
-            0, EPOCHS, lambda _, p: jax.tree.map(lambda w, g: w - LR * g, p, slopes(p, x, y)), p
-        )
+    def train(networks, x, y):
+        def step(_, networks):
+            slopes = gradient(networks, x, y)
+            return jax.tree.map(lambda w, slope: w - LEARNING_RATE * slope, networks, slopes)
 
-    return p, x, jnp.cos(2 * x), train
+        return jax.lax.fori_loop(0, epochs, step, networks)
+
+    return Ensemble(networks, x, jnp.cos(2 * x), train)
 
 
-ways = {}
-for line in sys.stdin:
-    layout = line.strip()
-    if layout not in ways:
-        ways[layout] = ensemble({"first": 0, "last": -1}[layout])
-    p, x, y, train = jax.block_until_ready(ways[layout][:3]) + ways[layout][3:]
-    began = time.perf_counter()
-    p = jax.block_until_ready(train(p, x, y))
-    print(TRIALS * EPOCHS / (time.perf_counter() - began), flush=True)
-    ways[layout] = p, x, y, train
+def main() -> None:
+    """Answer every line of standard input with a rate."""
+    trials, epochs = map(int, sys.argv[1:])
+    ensembles = {}
+    for line in sys.stdin:
+        layout = line.strip()
+        if layout not in ensembles:
+            ensembles[layout] = new_ensemble(trials, epochs, AXES[layout])
+        print(trials * epochs / ensembles[layout].seconds_of_training(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
