@@ -2100,8 +2100,8 @@ def with_sums(frame: pd.DataFrame) -> pd.DataFrame:
     loss and the size loss added up, as published.
     """
     if "size_loss" not in frame:
-        excess = frame["size"].astype(float) - frame["target"]
-        frame = frame.assign(size_loss=frame["coupling"] * excess**2)
+        size = frame["size"].astype(float)
+        frame = frame.assign(size_loss=frame["coupling"] * (size - frame["target"]) ** 2)
     return frame.assign(
         train_loss=frame["train_task_loss"] + frame["size_loss"],
         test_loss=frame["test_task_loss"] + frame["size_loss"],

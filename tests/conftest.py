@@ -88,6 +88,15 @@ def serial_pool(monkeypatch):
     return pool
 
 
+def finished_cells(home: Path) -> dict:
+    """Return the finished cells of a store, each with what changes if its file is written again."""
+    found = {}
+    for path in (home / ".cache/cells").glob("*.parquet"):
+        status = path.stat()
+        found[path.name] = (status.st_ino, status.st_mtime_ns)
+    return found
+
+
 def from_notebook(notebook: str, function: str, **names):
     """Return a function that a notebook defines; `names` are the imports that it uses."""
     import growlib

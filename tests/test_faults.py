@@ -24,7 +24,7 @@ import pandas as pd
 import psutil
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT, SerialPool, repeats, write_notebook
+from conftest import ROOT, SerialPool, finished_cells, repeats, write_notebook
 
 import growlib
 from growkit import studies
@@ -95,18 +95,9 @@ def finish(home, serial_pool, undisturbed):
     return go_on
 
 
-def cells(home):
-    """Return the finished cells, each with what would change if its file were written again."""
-    found = {}
-    for path in (home / ".cache/cells").glob("*.parquet"):
-        status = path.stat()
-        found[path.name] = (status.st_ino, status.st_mtime_ns)
-    return found
-
-
 def lost(finished, home):
     """Return how many of the finished cells are not in the store as they were."""
-    return len(finished.items() - cells(home).items())
+    return len(finished.items() - finished_cells(home).items())
 
 
 # ---------------------------------------------------------------------------------------- processes
@@ -180,14 +171,14 @@ def test_a_study_that_is_struck_goes_on(fault, home, finish, record_fault):
     chance = random.Random(fault)
     total_lost = 0
     for more in [chance.randrange(3) for _ in range(rounds)]:
-        enough = len(cells(home)) + more
+        enough = len(finished_cells(home)) + more
         process = start(home, grid(6 * rounds), workers)
         wait_until(lambda process=process: len(workers_of(process)) == workers, process)
-        wait_until(lambda enough=enough: len(cells(home)) >= enough, process)
+        wait_until(lambda enough=enough: len(finished_cells(home)) >= enough, process)
         time.sleep(chance.uniform(0, 0.3))
         at_work = workers_of(process)
         assert len(at_work) == workers
-        finished = cells(home)
+        finished = finished_cells(home)
         strike(process)
 
         process.join(60)
@@ -196,9 +187,9 @@ def test_a_study_that_is_struck_goes_on(fault, home, finish, record_fault):
         assert not alive
         assert (home / "said.txt").read_text() == sentence
         total_lost += lost(finished, home)
-    record_fault(fault, rounds, len(cells(home)), total_lost, sentence)
+    record_fault(fault, rounds, len(finished_cells(home)), total_lost, sentence)
     assert not total_lost
-    finish(6 * rounds, cells(home))
+    finish(6 * rounds, finished_cells(home))
 
 
 def test_two_writers_share_a_study(home, finish, record_fault):
@@ -210,10 +201,10 @@ def test_two_writers_share_a_study(home, finish, record_fault):
             process.join(300)
             assert process.exitcode == 0
         assert not (home / "said.txt").read_text()
-        assert len(cells(home)) == 12
+        assert len(finished_cells(home)) == 12
         assert not list(home.rglob("*.damaged"))
     record_fault("two writers at once", rounds, 12 * rounds, 0, "")
-    finish(12, cells(home))
+    finish(12, finished_cells(home))
 
 
 # ------------------------------------------------------------------------------------ damaged cells
@@ -252,7 +243,7 @@ def test_a_damaged_cell_is_set_aside_and_computed_again(
 ):
     shutil.copytree(undisturbed(12)[1], home)
     chance = random.Random(kind)
-    intact = cells(home)
+    intact = finished_cells(home)
     for name in chance.sample(sorted(intact), 3):
         del intact[name]
         path = home / ".cache/cells" / name
@@ -314,9 +305,9 @@ import sys
 from pathlib import Path
 
 import growlib
-from conftest import SerialPool
+from conftest import SerialPool, finished_cells
 from growkit import figures, studies
-from test_faults import CELL_SECONDS, cells, grid, lost
+from test_faults import CELL_SECONDS, grid, lost
 
 home = Path(sys.argv[1])
 sizes = json.loads(sys.argv[2])
@@ -330,13 +321,13 @@ def mount(options):
 
 
 def attempt(fault, action):
-    before = cells(home)
+    before = finished_cells(home)
     said = ""
     try:
         action()
     except ValueError as error:
         said = str(error)
-    print(json.dumps([fault, len(before), lost(before, home), len(cells(home)), said]))
+    print(json.dumps([fault, len(before), lost(before, home), len(finished_cells(home)), said]))
 
 
 def study():
@@ -427,7 +418,7 @@ def test_a_full_disk_is_said_and_what_was_finished_stays(home, finish, record_fa
     for most in range(1, rounds + 1):
 
         def write_or_fail(*arguments, most=most, **options):
-            if len(cells(home)) == most:
+            if len(finished_cells(home)) == most:
                 raise OSError(28, "No space left on device")
             return write(*arguments, **options)
 
@@ -439,11 +430,11 @@ def test_a_full_disk_is_said_and_what_was_finished_stays(home, finish, record_fa
         with pytest.raises(ValueError, match=sentence):
             studies.study("sweep", grid(12))
     monkeypatch.setattr(pq, "write_table", write)
-    assert len(cells(home)) == rounds
+    assert len(finished_cells(home)) == rounds
     assert not list((home / ".cache/cells").glob(".*"))
     said = "path is '….parquet'; it takes a file that can be written (No space left on device)"
     record_fault("no space left, injected", rounds, rounds, 0, said)
-    finish(12, cells(home))
+    finish(12, finished_cells(home))
 
 
 def test_a_store_that_cannot_be_written_is_said_before_anything_is_computed(home, serial_pool):
@@ -466,9 +457,9 @@ def test_a_clock_that_is_set_back_changes_nothing(
     monkeypatch.setattr(time, "time_ns", lambda: int(1e9 * time.time()))
     for path in (home / ".cache/cells").glob("*.parquet"):
         os.utime(path, (0, chance.choice([0, now + 1e9, now - 1e6])))
-    for name in chance.sample(sorted(cells(home)), 6):
+    for name in chance.sample(sorted(finished_cells(home)), 6):
         (home / ".cache/cells" / name).unlink()
-    finish(12, cells(home))
+    finish(12, finished_cells(home))
     record_fault("clock set back", next(hours), 6, 0, "")
 
 
@@ -612,10 +603,10 @@ def test_make_paper_that_is_struck_says_a_sentence_and_goes_on(
     fault, strike, sentence, status, project, record_fault
 ):
     process = drive(project, "--scale", "paper")
-    wait_until(lambda: len(cells(project)) > 1, process)
+    wait_until(lambda: len(finished_cells(project)) > 1, process)
     wait_until(lambda: len(with_words("spawn_main", process)) == 2, process)
     everyone = psutil.Process(process.pid).children(recursive=True)
-    finished = cells(project)
+    finished = finished_cells(project)
     strike(process)
     assert said_at_the_end(process) == sentence
     assert process.returncode == status

@@ -104,12 +104,17 @@ def test_the_quick_scale_is_the_published_setting_with_fewer_trials():
         paper = studies.published(study)
         quick = studies.published(study, "quick")
         assert len(quick) <= len(paper)
+        all_but_counts = [without_counts(setting) for setting in paper]
         for setting in quick:
-            alike = [each for each in paper if without_counts(each) == without_counts(setting)]
-            assert alike
-            assert setting["trials"] < min(each["trials"] for each in alike)
+            wanted = without_counts(setting)
+            trials = []
+            for published, bare in zip(paper, all_but_counts, strict=True):
+                if bare == wanted:
+                    trials.append(published["trials"])
+            assert trials
+            assert setting["trials"] < min(trials)
             if "options" not in setting:
-                assert setting["epochs"] in [each["epochs"] for each in paper]
+                assert setting["epochs"] in [published["epochs"] for published in paper]
 
 
 def test_the_quick_coupling_study_takes_21_of_the_published_values_with_their_data():
@@ -135,15 +140,6 @@ def cell_seconds():
     return 64.5 * studies._seconds(studies._settings(GRID)[0])
 
 
-def cell_files(home):
-    """Return the finished cells, each with what would change if its file were written again."""
-    found = {}
-    for path in (home / ".cache/cells").glob("*.parquet"):
-        status = path.stat()
-        found[path.name] = (status.st_ino, status.st_mtime_ns)
-    return found
-
-
 def read(path):
     return pd.read_parquet(path).drop(columns="seconds")
 
@@ -152,24 +148,23 @@ def read(path):
 def whole(tmp_path_factory):
     """The frame of GRID as one worker computes it without a disturbance."""
     home = tmp_path_factory.mktemp("whole")
-    run_program(STUDY, home, "1")
+    run_program(STUDY, home)
     return read(home / "frame.parquet")
 
 
 STUDY = """
-import sys
 import growlib
 import test_studies
 from growkit import studies
 
 if __name__ == "__main__":
     studies.CELL_SECONDS = test_studies.cell_seconds()
-    frame = studies.study("sweep", test_studies.GRID, workers=int(sys.argv[1]))
+    frame = studies.study("sweep", test_studies.GRID, workers=1)
     frame.to_parquet(growlib.HOME / "frame.parquet")
 """
 
 
-def run_program(text, home, *arguments):
+def run_program(text, home):
     """Run a program in a process of its own, on the store under `home`."""
     tests = os.path.dirname(__file__)
     environment = os.environ | {
@@ -177,7 +172,7 @@ def run_program(text, home, *arguments):
         "PYTHONPATH": f"{ROOT}:{tests}",
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-W", "ignore", "-c", text, *arguments]
+    command = [sys.executable, "-W", "ignore", "-c", text]
     subprocess.run(command, env=environment, cwd=tests, timeout=300, check=True)
 
 
@@ -241,12 +236,13 @@ import threading
 import time
 import growlib
 import test_studies
+from conftest import finished_cells
 from distributed import Client, LocalCluster
 from growkit import studies
 
 
 def kill_one_worker(client):
-    while len(test_studies.cell_files(growlib.HOME)) < 3:
+    while len(finished_cells(growlib.HOME)) < 3:
         time.sleep(0.05)
     first, *_ = client.run(os.getpid).values()
     os.kill(first, 9)
@@ -260,9 +256,9 @@ if __name__ == "__main__":
         thread.start()
         frame = studies.study("sweep", test_studies.GRID, client=client)
         thread.join()
-        finished = test_studies.cell_files(growlib.HOME)
+        finished = finished_cells(growlib.HOME)
         studies.study("sweep", test_studies.GRID, client=client)
-        assert test_studies.cell_files(growlib.HOME) == finished
+        assert finished_cells(growlib.HOME) == finished
     frame.to_parquet(growlib.HOME / "frame.parquet")
 """
 
