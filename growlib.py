@@ -9,8 +9,9 @@ called "the paper" below. Studies, statistics and figures are in the package gro
                       trials=1000, epochs=40_000, lr=1e-3, width=9, seed=0)
     run.finals, run.history, run.predict(x)
 
-Legend. T networks ("trials") are trained at once. The trial axis is always the last axis of a
-tensor.
+Legend. T networks train at once; their axis is always the last one of a tensor. The number of a
+trial selects random numbers: data, first weights and so on. Several networks, such as the arms, may
+share a trial.
 
     paper      here            shape         unit, range
     N          size            (T,)          neurons; trained like a weight
@@ -18,12 +19,13 @@ tensor.
     lambda     coupling        (T,)          dimensionless, >= 0
     eta        lr              (T,)          dimensionless, > 0
     H          width           int           neurons that exist
-    theta      gate            (H, T)        dimensionless, 0 ... 1
+    θ          gate            (H, T)        dimensionless, 0 ... 1
     s, p       size, gate      (T,)          the control value; sin²(πs/2), a fraction of the width
     b, u, w    hidden layer    (2+I, H, T)   bias, weight from the size, weights from the I inputs
     c, v       output layer    (1+H, O, T)   biases of the O outputs, weights from the neurons
     E          epochs          int           full-batch steps
     L          loss            (T,)          task loss + size loss
+    -          theta           (rows, T)     all that is trained: the size, then layer after layer
 """
 
 import contextlib
@@ -97,9 +99,10 @@ def _floats(value):
 
 
 def _number(name, value, low=0.0, above=False, many=False):
-    """Return `value` as float64 if it is finite and at least `low`, or `above` it.
+    """Return `value` as float64 if it is finite and at least `low`.
 
-    With `many` it may also be a sequence, one value for each trial.
+    If `above` is true it must be greater than `low`. With `many` it may also be a sequence, one
+    value for each trial.
     """
     array = _floats(value)
     one_or_many = array.ndim == 0 or (many and array.ndim == 1 and array.size > 0)
@@ -143,7 +146,7 @@ def _frame(name, frame, *columns):
     _require(not missing, name, list(frame), takes)
 
 
-def _finite(table):
+def _finite(name, table):
     """Return the columns of a DataFrame as float64, (columns, rows), if all cells are finite."""
     columns = []
     for _, column in table.items():
@@ -158,8 +161,8 @@ def _finite(table):
         cell = table[first].tolist()[bad_rows[0]]
         named = ", ".join(repr(table.columns[k]) for k in np.unique(bad_columns))
         raise ValueError(
-            f"frame: column {first!r}, row {bad_rows[0]} is {cell!r}; it takes finite numbers (bad "
-            f"cells: {len(bad_rows)}, in {named}); pandas' get_dummies makes numbers of text, "
+            f"{name}: column {first!r}, row {bad_rows[0]} is {cell!r}; it takes finite numbers "
+            f"(bad cells: {len(bad_rows)}, in {named}); pandas' get_dummies makes numbers of text, "
             "dropna leaves out rows with gaps"
         )
     return columns
@@ -189,7 +192,7 @@ HOME = _home()
 def _replacing(path, name="path"):
     """Give a temporary path, and move that file to `path` once the block has ended without error.
 
-    So a file is written whole or not at all. `name` is the argument that an error blames.
+    The file is written completely or not at all. `name` is the argument that an error blames.
     """
     path = Path(path)
     try:
@@ -215,13 +218,6 @@ def _plain(value):
         return other.tolist() if hasattr(other, "tolist") else list(other)
 
     return json.loads(json.dumps(value, default=as_list))
-
-
-def _described(settings):
-    """Return the settings of a piece of work as plain JSON values."""
-    growth = settings["growth"]
-    named = {"method": type(growth).__name__, **growth.values()}
-    return _plain(settings | {"growth": named})
 
 
 # -------------------------------------------------------------------------------------------- tasks
@@ -318,7 +314,7 @@ class Task:
 
     @property
     def endless(self) -> bool:
-        """Whether fresh points can be drawn; for large sets and tables the test points stand in."""
+        """Whether fresh points can be drawn; large sets and tables use test points instead."""
         return not (self.large or self.standardised)
 
     def draw(
@@ -376,19 +372,20 @@ class Task:
         _require(fits, "sample's x", f"of shape {x.shape[:-1]}", takes)
         if self.gap and gap_can_train:
             outside = (np.abs(x[0, : self.train_points]) >= self.gap).all()
-            takes = "less, or more test_points, so that every point in the stretch can test"
+            takes = "a smaller gap, or more test_points, so that no point in the gap has to train"
             _require(outside, "gap", self.gap, takes)
         if self.classes:
             known = np.isin(y, np.arange(self.classes)).all()
             _require(known, "sample's y", np.unique(y)[:9].tolist(), f"0 ... {self.classes - 1}")
 
     def units(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the mean and standard deviation used to standardise x and y, (2, inputs + 1, T).
+        """Return the mean and standard deviation that standardise x and y, (2, inputs + 1, T).
 
-        They are those of the training points, for x (inputs, points, T) first and for y (points, T)
-        last; 0 and 1 where nothing is standardised.
+        They are computed from the training points of x (inputs, points, T) and y (points, T). The
+        inputs come first, y comes last. A column that is not standardised, such as the class, has
+        mean 0 and standard deviation 1.
         """
-        train = np.concatenate([x, y[None]])[:, : self.train_points]
+        train = np.concatenate([x, y[None]])[:, : self.train_points]  # (inputs + 1, points, T)
         standardised = np.full((self.inputs + 1, 1), self.standardised)
         if self.classes:
             standardised[-1] = False
@@ -510,6 +507,8 @@ def _curve(name, f, points, noise, **options):
     def sample(generator, points):
         x = np.linspace(-1, 1, points)
         y = f(x)
+        # A noise of 0 draws random numbers, too, so that the order of the points stays the same at
+        # every noise of the Gaussian mixture.
         if noise is not None:
             y = y + noise * generator.standard_normal(points)
         return _shuffled(generator, x[None], _unit(y))
@@ -530,7 +529,7 @@ def _shuffled(generator, x, y):
 
 def _bessel_grid(points=32_768, noise=0.0, gap=0.0):
     """Return the task of the controller's regression: the Bessel sum on a grid."""
-    noise = noise or None
+    noise = noise or None  # without noise the published task draws no numbers for it
     return _curve("bessel-grid", _BESSEL_SUM, points, noise, target=_BESSEL_SUM, gap=gap)
 
 
@@ -600,16 +599,23 @@ def task(name: str | Task, **options) -> Task:
         If the name or an option is unknown, or the value of an option is out of range.
     """
     _number("noise", options.get("noise", 0))
-    if callable(name):
-        return _few(getattr(name, "__name__", "target"), name, "squared", **options)
     if isinstance(name, Task):
+        known = ("points", "test_points", "gap")
+        for option in options:
+            _choice(f"option of task {name.name}", option, known)
         return replace(name, **options, options=name.options | options)
-    takes = "a name, a function of x, or a Task, as task_from_frame makes of a table"
-    _require(isinstance(name, str), "task", type(name).__name__, takes)
-    make = TASKS[_choice("task", name, TASKS)]
+
+    if callable(name):
+        label = getattr(name, "__name__", "target")
+        make = functools.partial(_few, label, name, "squared")
+    else:
+        takes = "a name, a function of x, or a Task, as task_from_frame makes of a table"
+        _require(isinstance(name, str), "task", type(name).__name__, takes)
+        label = name
+        make = TASKS[_choice("task", name, TASKS)]
     known = inspect.signature(make).parameters
     for option in options:
-        _choice(f"option of task {name}", option, known)
+        _choice(f"option of task {label}", option, known)
     return replace(make(**options), options=options)
 
 
@@ -618,8 +624,8 @@ def task(name: str | Task, **options) -> Task:
 # What may differ between networks that train side by side.
 VARIED = ("start", "target", "coupling", "frozen")
 
-# Marks a field that only control experiments change. `Growth.values` names it only where it differs
-# from its default, so that a new field changes neither the names of stored results nor their cells.
+# Marks a field that is there for control experiments. `Growth.values` leaves such a field out while
+# it has its default, so that adding a field does not change the keys of results that are stored.
 _CONTROL = {"metadata": {"control": True}}
 
 
@@ -636,13 +642,14 @@ def staircase_slope(n: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, repr=False)
 class Growth(ABC):
-    """The size of a network: where it starts, where it goes, what it opens and what moves it.
+    """The size of a network: its start and target, what it opens, and what changes it.
 
     Three arms differ in one value each. A growing network starts small. A grown one starts at the
     target and stays trainable (the paper's comparison). A static one starts at the target, frozen.
 
     This class is abstract. A subclass adds the fields `mask` and `learns_from`, says which masks
-    there are and the largest start and target, and defines `gate` and `slope`.
+    there are and the largest start and target, and defines `gate` and `slope`. During training,
+    `start`, `target` and `coupling` hold tensors (T,).
 
     Parameters
     ----------
@@ -717,7 +724,7 @@ class Growth(ABC):
         return f"{type(self).__name__}({named})"
 
     def arm(self) -> np.ndarray | str:
-        """Return "growing", "grown" or "static", as the values say; (T,) names for T values."""
+        """Return "growing", "grown" or "static", or (T,) of them if the fields hold T values."""
         at_target = np.asarray(self.start) == np.asarray(self.target)
         arm = np.where(self.frozen, "static", np.where(at_target, "grown", "growing"))
         return str(arm) if arm.ndim == 0 else arm
@@ -732,14 +739,16 @@ class Growth(ABC):
         return torch.ones_like(size).expand(width, -1)
 
     def needed(self, width: int) -> int:
-        """Return how many neurons of the width take part as long as no size exceeds this number.
+        """Return the number of neurons that may open, at most `width`.
 
-        For a staircase this is one more than the larger of start and target.
+        For the staircase this is one more than the larger of start and target, since the task loss
+        may pull the size beyond them. For other masks it is `width`.
         """
         if self.mask != "staircase" or self.opens != "neurons":
             return width
-        most = math.ceil(max(self.start.max().item(), self.target.max().item())) + 1
-        return min(width, most)
+        start = torch.as_tensor(self.start).max().item()
+        target = torch.as_tensor(self.target).max().item()
+        return min(width, math.ceil(max(start, target)) + 1)
 
 
 @dataclass(frozen=True, repr=False)
@@ -765,9 +774,10 @@ class AuxiliaryWeight(Growth):
     learns_from: str = field(default="loss", **_CONTROL)
 
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
-        """Return the argument of the gates, N - m + 1 for the neurons m = 1 ... width, in neurons.
+        """Return the argument of every gate, (width, T), in neurons, for sizes N (T,).
 
-        For sizes N (T,) the result is (width, T).
+        For the neurons m = 1 ... width it is N - m + 1 with the mask "staircase", N - width + m
+        with "reversed", and N / width with "shared".
         """
         if self.mask == "shared":
             return (size / width).expand(width, -1)
@@ -865,7 +875,8 @@ def together(
         kind = replace(growth, **defaults)
         if kind not in kinds:
             kinds.append(kind)
-    _require(len(kinds) == 1, "growths", kinds, "those that differ in values only")
+    takes = "growths that differ in start, target, coupling and frozen only"
+    _require(len(kinds) == 1, "growths", kinds, takes)
 
     values = {name: [] for name in VARIED}
     numbers = []
@@ -886,10 +897,10 @@ def together(
 def layer_shapes(
     width: int | Sequence[int], inputs: int = 1, outputs: int = 1
 ) -> list[tuple[int, int]]:
-    """Return the shape of every layer, (1 + inputs, neurons).
+    """Return the shape of every layer, (1 + fan_in, neurons).
 
-    The first row of a layer holds the biases. In the first layer the weights from the size follow,
-    then those from the inputs.
+    The first row of a layer holds the biases. The fan-in of the first layer is 1 + inputs: the
+    weights from the size come first, then those from the inputs.
 
     Parameters
     ----------
@@ -912,7 +923,7 @@ def layer_shapes(
 def unpack(
     theta: torch.Tensor, shapes: Sequence[tuple[int, int]]
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Return the size (T,) and the layers (1 + inputs, neurons, T) held in theta (rows, T).
+    """Return the size (T,) and the layers (1 + fan_in, neurons, T) held in theta (rows, T).
 
     The `shapes` of the layers are those that `layer_shapes` gives.
     """
@@ -1066,15 +1077,18 @@ class Run:
 
     Attributes
     ----------
-    task, growth
-        What was learned, and how the networks grew.
+    task : Task
+        What was learned.
+    growth : Growth
+        How the networks grew.
     settings : dict
-        The other arguments of `fit`.
+        The arguments of `fit` that the results depend on.
     finals : DataFrame
-        One row for each trial and final epoch: settings, losses, size (neurons), accuracy,
-        operations, seconds.
+        One row for each final epoch and network, in this order: settings, losses, size (neurons, or
+        the control value), accuracy, operations, and seconds of training for each network.
     history : DataFrame
-        One row for each trial and logged epoch, with the same column names.
+        One row for each logged epoch and network. The column `gate` is added, the mean over the
+        neurons; the columns in `ONLY_FINAL` are left out, and `epochs` is called `epoch`.
     weights : ndarray
         The trained theta, (rows, T); see `unpack`.
     snapshots : dict of int to ndarray
@@ -1127,7 +1141,7 @@ class Run:
         return torch.tensor(self.snapshots[epoch])
 
     def predict(self, x, epoch: int | None = None) -> np.ndarray:
-        """Return the predictions (trials, points, outputs) at x (points, inputs), of every trial.
+        """Return the predictions (networks, points, outputs) at x (points, inputs).
 
         x is dimensionless; for a table it is a frame or an array of its columns in their own units.
         With one input x may have the shape (points,). The predictions are ŷ for a regression, and
@@ -1153,7 +1167,7 @@ class Run:
         inputs = self.task.inputs
         if isinstance(x, pd.DataFrame) and self.task.columns:
             _frame("x", x, *self.task.columns)
-            x = _finite(x[list(self.task.columns)]).T
+            x = _finite("x", x[list(self.task.columns)]).T
         points = _floats(x)
         if inputs == 1 and points.ndim < 2:
             points = np.atleast_1d(points)[:, None]
@@ -1218,13 +1232,13 @@ class Run:
 
         The shape is (2, inputs + 1, T).
         """
-        data_seeds = np.asarray(self.settings["data_seed"])
-        if not self.task.standardised:  # then one data set answers for all
-            data_seeds = np.zeros_like(data_seeds)
-        seeds, places = np.unique(data_seeds, return_inverse=True)
+        data_trials = np.asarray(self.settings["data_seed"])
+        if not self.task.standardised:  # the result is 0 and 1 for every data set
+            data_trials = np.zeros_like(data_trials)
+        different, places = np.unique(data_trials, return_inverse=True)
         found = []
-        for seed in seeds:
-            x, y = self.task.draw(self.settings["seed"], [seed], raw=True)
+        for trial in different:
+            x, y = self.task.draw(self.settings["seed"], [trial], raw=True)
             found.append(self.task.units(x, y))
         places = np.broadcast_to(places, self.weights.shape[1])
         return torch.tensor(np.concatenate(found, -1)[..., places])
@@ -1800,7 +1814,7 @@ def _measure(theta, x, y, growth, task, widths):
         "test_task_loss": task_loss(test_y_hat, test_y, task.loss),
         "size_loss": size_loss(size, growth.target.double(), growth.coupling.double()),
         "size": size,
-        "gate": torch.cat([growth.gate(size, width) for width in widths]).mean(0),
+        "gate": torch.cat([growth.gate(size, width) for width in widths]).mean(0),  # (T,)
         "active_width": sum((growth.acts(size, width) > 1e-3).sum(0) for width in widths),
         "accuracy": accuracy,
     }
@@ -1810,7 +1824,7 @@ def _measure(theta, x, y, growth, task, widths):
 def _fresh(theta, growth, task, settings, where):
     """Return the outputs (outputs, points, T) and the classes (points, T) at fresh points.
 
-    Where none can be drawn, the test points stand in.
+    If none can be drawn, the test points are used instead.
     """
     if task.endless:
         x, y = _data(task, settings, where, "fresh", FRESH_POINTS)
@@ -1827,7 +1841,7 @@ def _data(task, settings, where, stream="data", points=None):
 
     If the run has one data_seed only, all trials get the same data set.
     """
-    data_seeds = np.take(settings["data_seed"], where, mode="clip")
+    data_seeds = np.take(settings["data_seed"], where, mode="clip")  # clip repeats a single one
     return task.draw(settings["seed"], data_seeds, stream, points)
 
 
@@ -1873,11 +1887,11 @@ def fit(
 
     Parameters
     ----------
-    task_or_name : str or Task
+    task_or_name : str or Task or callable
         What to learn; see `task`.
-    growth : AuxiliaryWeight or ControllerMask
-        How the size behaves. Its start, target, coupling and frozen take one value, or one for each
-        trial.
+    growth : AuxiliaryWeight or ControllerMask, optional
+        How the size behaves; by default `AuxiliaryWeight()`. Its start, target, coupling and frozen
+        take one value, or one for each trial.
     trials : int or sequence of int
         How many networks (trials 0 ... n-1), or the numbers of the trials.
     epochs : int or increasing sequence of int
@@ -1977,6 +1991,7 @@ def fit(
         )
 
     records, weights, snapshots = zip(*pieces, strict=True)
+    # Both frames are indexed by the place of a network: its settings are joined to all its rows.
     history = _about(learned, growth, settings, numbers).join(pd.concat(records))
     history = with_sums(history.sort_values("epoch", kind="stable", ignore_index=True))
     finals = history[history["epoch"].isin(ends)].rename(columns={"epoch": "epochs"})
@@ -2009,6 +2024,7 @@ def _division(task, settings, trials):
     The size of a block depends on the number of trials in coarse steps only, so that few sizes need
     to be compiled.
     """
+    # Threads cost more than they save below this much work in one step.
     if task.large:
         batch = settings["batch"] or 0
         pays = batch * max(_wholes("width", settings["width"])) >= CHUNK
@@ -2042,13 +2058,13 @@ def _check_against(numbers, growth, settings):
         before_the_end = prune_at < np.max(settings["epochs"])
         _require(one_by_one and before_the_end, "prune_at", prune_at, takes)
 
-    # The gradient of the task loss moves a size of 0 only if its gates are not shut: a shut gate
-    # has no slope.
-    deaf = growth.opens == "neurons" and not growth.start_noise
+    # Both frames are indexed by the place of a network: all its rows get its settings.
+    # a shut gate has no slope.
+    immovable = growth.opens == "neurons" and not growth.start_noise
     at_zero = (np.asarray(growth.start) == 0) & (np.asarray(growth.coupling) == 0)
-    if (growth.learns_from == "size" or deaf) and np.any(at_zero & ~np.asarray(growth.frozen)):
+    if (growth.learns_from == "size" or immovable) and np.any(at_zero & ~np.asarray(growth.frozen)):
         warnings.warn(
-            "coupling is 0 and start too, so some networks never start to grow; a coupling above 0 "
+            "coupling and start are 0, so some networks never start to grow; a coupling above 0 "
             "moves their size",
             stacklevel=3,
         )

@@ -1,6 +1,6 @@
 """The style of the figures, and the plots that several notebooks share.
 
-Open this module to change how figures look: colours, dashes, sizes, or what is written to a file.
+Use this module to change how figures look: colours, dashes, sizes, or what is written to a file.
 A notebook makes a figure with `new_figure`, plots into its axes, and ends with `save_figure`. The
 module imports the checks of arguments from growlib, and from the kit `growkit.statistics` alone.
 """
@@ -27,7 +27,7 @@ COLOURS = {
     "grown": _PALETTE[1],  # orange
     "static": _PALETTE[7],  # grey
 }
-DASHES = {"growing": "-", "grown": "--", "static": ":"}  # the second cue, for a grey print
+DASHES = {"growing": "-", "grown": "--", "static": ":"}  # in grey print
 
 # Positive and negative weights in the drawing of a network, as in the paper's Figure 1.
 POSITIVE = _PALETTE[3]  # red
@@ -146,7 +146,7 @@ def plot_histories(history: pd.DataFrame, axes: Axes, y: str = "test_loss") -> A
     axes : Axes
         Axes to plot into.
     y : str
-        Column to plot, dimensionless.
+        Column to plot.
 
     Returns
     -------
@@ -176,7 +176,8 @@ def plot_histories(history: pd.DataFrame, axes: Axes, y: str = "test_loss") -> A
             ls=DASHES[arm],
         )
 
-    axes.set(xlabel="epoch", ylabel=f"{y.replace('_', ' ')} (dimensionless)")
+    unit = "" if y in ("size", "active_width") else " (dimensionless)"
+    axes.set(xlabel="epoch", ylabel=f"{y.replace('_', ' ')}{unit}")
     axes.legend(frameon=False, fontsize=8)
     return axes
 

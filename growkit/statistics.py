@@ -1,9 +1,9 @@
-"""Comparisons of arms with their intervals, and numbers in words.
+"""Comparisons of arms with their intervals, and numbers as text.
 
-Open this module to see how a number in a notebook or in the README was computed. `compare`
-measures one arm against another over paired trials, `over_trials` gives an interval for any other
-statistic, and `holm` corrects p-values for their number. `in_words`, `in_thousands` and `as_table`
-write numbers as text.
+Use this module to compare runs, or to see how a number in a notebook or the README was computed.
+`compare` measures one arm against another over paired trials, `over_trials` gives an interval for
+any other statistic, and `holm` corrects p-values for their number. `in_words`, `in_thousands` and
+`as_table` write numbers as text.
 
 The module imports the checks of arguments from growlib and nothing else of the project.
 """
@@ -166,6 +166,8 @@ def _limits(sample, measure, resamples, generator):
     """Return the 95 % limits of a measure: BCa where they exist, otherwise percentile or exact."""
     values, reference = sample
     pairs = len(values)
+    # The samples are drawn in every case, so that the permutations that follow take the same random
+    # numbers whatever the limits are.
     with warnings.catch_warnings(action="ignore", category=stats.DegenerateDataWarning):
         drawn = stats.bootstrap(
             sample,
@@ -186,8 +188,8 @@ def _limits(sample, measure, resamples, generator):
         return stats.binomtest(wins, pairs).proportion_ci(method="exact")
 
     # BCa limits do not exist if, for example, leaving out any one pair does not change the measure.
-    # Percentiles do. They are values that were drawn, since between a finite and an infinite one
-    # there is nothing to interpolate.
+    # Percentiles always exist. They are drawn values, not interpolated ones, since nothing lies
+    # between a finite and an infinite value.
     if not np.isfinite(drawn.confidence_interval).all():
         return np.quantile(drawn.bootstrap_distribution, [0.025, 0.975], method="inverted_cdf")
 

@@ -1,6 +1,6 @@
 """Run studies and read stored results.
 
-Open this module to run a sweep, on this machine or on a cluster, or to see how the published
+Use this module to run a sweep, on this machine or on a cluster, or to see how the published
 studies were computed. It imports growlib and `growkit.statistics`.
 
 A study passes through these stages, which follow one another in this file:
@@ -51,8 +51,8 @@ from growlib import (
     VARIED,
     Growth,
     _choice,
-    _described,
     _flops,
+    _plain,
     _replacing,
     _require,
     _trials,
@@ -88,7 +88,10 @@ READINGS = {
     "described": {"mask": "neuron", "learns_from": "loss"},
 }
 
-_TASK_OPTIONS = ("points", "test_points", "noise", "gap", "classes")
+# The options of all tasks, such as "points" and "noise".
+_TASK_OPTIONS = list(
+    dict.fromkeys(name for make in TASKS.values() for name in inspect.signature(make).parameters)
+)
 _FIT_ARGUMENTS = inspect.signature(fit).parameters
 
 # ---------------------------------------------------------------------------- from grid to settings
@@ -142,6 +145,11 @@ def _setting(chosen):
     rest = {}
     for name, value in chosen.items():
         rest[name] = _evenly_spaced(value) if isinstance(value, Mapping) else value
+
+    if "growth" in rest:
+        for name in ("arm", "method", "reading"):
+            takes = "a growth, or arm, method and reading to make one from, but not both"
+            _require(name not in rest, "grid", sorted(rest), takes)
 
     reading = {}
     default_method = "AuxiliaryWeight"
@@ -221,7 +229,7 @@ STUDIES = _read_studies()
 
 
 def _published_name(study):
-    """Return the name of a published study, or raise an error that says which names there are."""
+    """Return the name of a published study, or raise an error that lists the names."""
     if not STUDIES:
         raise FileNotFoundError(
             f"study {study!r} is not installed: the stored studies come with the repository, "
@@ -270,6 +278,13 @@ def published(study: str, scale: str = "paper") -> list[dict]:
     # The best rate may be the published one; then the setting would be there twice.
     different = {json.dumps(_described(setting)): setting for setting in settings}
     return list(different.values())
+
+
+def _described(setting):
+    """The setting as JSON values, with the growth as the name of its method and its fields."""
+    growth = setting["growth"]
+    fields_by_name = {"method": type(growth).__name__, **growth.values()}
+    return _plain(setting | {"growth": fields_by_name})
 
 
 def _is_tuned(setting):
@@ -523,7 +538,7 @@ def _select(name, cells):
 
 
 class _Finished(NamedTuple):
-    """A cell that the store holds."""
+    """A cell that the cache holds."""
 
     frames: dict  # by the names in `FRAMES`
     core_minutes: float
@@ -537,7 +552,7 @@ def _cell_path(cell):
 
 
 def _cached(path):
-    """The finished cell at `path`, or None if the store does not hold it.
+    """The finished cell at `path`, or None if the cache does not hold it.
 
     A file that cannot be read, or that is not this cell, is set aside with a warning.
     """
@@ -552,7 +567,7 @@ def _cached(path):
             "it is set aside and computed again",
             stacklevel=2,
         )
-    # Another process may have been faster, or the store may be read-only.
+    # Another process may have been faster, or the cache may be read-only.
     with contextlib.suppress(OSError):
         os.replace(path, path.with_suffix(".damaged"))
     return None
@@ -711,7 +726,7 @@ def _run_locally(name, lacking, workers):
                 futures = _submitted(pool, lacking)
             _wait(name, futures)
         except BrokenExecutor:
-            reason = "perhaps for want of memory"
+            reason = "perhaps because memory ran out"
             if need_script:
                 reason += (
                     ", or because the script that defines its tasks or growths starts it outside "
@@ -719,7 +734,7 @@ def _run_locally(name, lacking, workers):
                 )
             raise RuntimeError(
                 f"a worker of study {name!r} died, {reason}; "
-                "what it had finished stays in the store"
+                "what it had finished stays in the cache"
             ) from None
         except BaseException:
             # A pool that is shut down no longer knows its processes, so they are listed before.
@@ -787,7 +802,7 @@ def _progress(label):
 def study(
     name: str, grid: Mapping | Sequence[Mapping] | None = None, workers: int = 2, client=None
 ) -> pd.DataFrame:
-    """Return the finals of a study, and compute what the store does not hold yet.
+    """Return the finals of a study, and compute what is not stored yet.
 
     The work is cut into cells of about a minute. Each finished cell is kept in `.cache/cells` of
     the checkout, so a study that was stopped goes on where it was. An installed copy keeps them in
@@ -817,12 +832,12 @@ def study(
     Raises
     ------
     ValueError
-        If the name is unknown, the grid holds what `fit` does not take, or the store cannot be
+        If the name is unknown, the grid holds what `fit` does not take, or the cache cannot be
         written.
     FileNotFoundError
         If there is no grid and growlib was installed without the repository.
     RuntimeError
-        If a worker process died. The cells that were finished stay in the store.
+        If a worker process died. The cells that were finished stay in the cache.
     """
     if grid is None and is_stored(name):
         return stored(name)
@@ -836,7 +851,7 @@ def study(
 
 
 def _computed(name, cells, workers, client):
-    """The finished cells of a study; those that the store does not hold are computed first."""
+    """The finished cells of a study; those that the cache does not hold are computed first."""
     paths = [_cell_path(cell) for cell in cells]
     finished = {path: _cached(path) for path in paths}
     lacking = {
@@ -845,7 +860,7 @@ def _computed(name, cells, workers, client):
     if not lacking:
         return list(finished.values())
 
-    # If the store cannot be written, this says so before anything is computed.
+    # If the cache cannot be written, this says so before anything is computed.
     with _replacing(paths[0].with_name("probe")) as probe:
         probe.touch()
     if client is None:
@@ -855,12 +870,12 @@ def _computed(name, cells, workers, client):
 
     for path in lacking:
         finished[path] = _cached(path)
-    _require(
-        None not in finished.values(),
-        "client",
-        client,
-        f"workers that share this file system, so that their cells show in {paths[0].parent}",
-    )
+    if None in finished.values():
+        folder = paths[0].parent
+        if client is None:
+            raise RuntimeError(f"a cell of study {name!r} was written to {folder} and is gone")
+        takes = f"workers that share this file system, so that their cells show in {folder}"
+        _require(False, "client", client, takes)
     return list(finished.values())
 
 

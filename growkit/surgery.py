@@ -1,6 +1,6 @@
 """More or fewer neurons between two linear layers of any torch model, also while it trains.
 
-Open this module to let a model of your own grow or shrink. Both functions replace the weights of
+Use this module to let a model of your own grow or shrink. Both functions replace the weights of
 the two layers, together with what the optimizer has stored for them. The module imports only the
 checks of arguments from growlib.
 """

@@ -1,6 +1,6 @@
 """A table of your own as a task: numbers in its columns, one of them the target.
 
-Open this module to train on a CSV file, a Parquet file or a DataFrame. It imports from growlib
+Use this module to train on a CSV file, a Parquet file or a DataFrame. It imports from growlib
 what a task is, the conversion of cells to numbers, and the checks of arguments.
 """
 
@@ -86,8 +86,8 @@ def task_from_frame(
 
     test_points = _test_rows(test, len(truth), len(labels))
     table = _without_constants(table, target)
-    x = _finite(table)  # (columns, rows)
-    y = _finite(truth.to_frame(target))[0]  # (rows,)
+    x = _finite("frame", table)  # (columns, rows)
+    y = _finite("frame", truth.to_frame(target))[0]  # (rows,)
 
     def sample(generator, _points):
         return _shuffled(generator, x, y)  # each trial takes all rows, in an order of its own
@@ -181,7 +181,7 @@ def _test_rows(test, rows, classes):
 
 
 def _without_constants(table, target):
-    """The table without its constant columns, of which a warning tells."""
+    """The table without its constant columns; a warning names them."""
     constant = [column for column in table if table[column].nunique(dropna=False) == 1]
     if constant:
         warnings.warn(

@@ -1,6 +1,6 @@
 """Sliders and menus for any function that draws a figure.
 
-Open this module to add a kind of control, or to change how the controls look and behave in
+Use this module to add a kind of control, or to change how the controls look and behave in
 JupyterLab and Voila. It imports one check of arguments from growlib, and from `growkit.figures`
 how a figure becomes a PNG.
 """
@@ -15,9 +15,9 @@ from IPython.display import Image, Javascript, display
 from matplotlib.figure import Figure
 
 from growkit.figures import _png
-from growlib import _choice
+from growlib import _choice, _require
 
-# What stands beside the control of an argument; any other argument is labelled with its name.
+# The labels of the controls; any other control is labelled with the name of its argument.
 LABELS = {
     "coupling": "coupling λ",
     "lr": "learning rate η",
@@ -59,7 +59,7 @@ def explore(draw: Callable[..., Figure], **sliders) -> None:
         - (low, high, step) is a slider with steps of that size;
         - a list is a menu of its values.
 
-        Any other value is understood as by `ipywidgets.interact`.
+        Any other value gives the control that `ipywidgets.interact` makes of it.
 
     Raises
     ------
@@ -94,8 +94,12 @@ def explore(draw: Callable[..., Figure], **sliders) -> None:
 
 def _control(name, choice, default):
     """The slider or menu of the argument `name`, at the default of the argument."""
+    has_default = default is not inspect.Parameter.empty
+    _require(has_default, "the argument of a slider", name, "one that has a default in `draw`")
     is_pair = isinstance(choice, tuple) and len(choice) == 2
     if is_pair and 0 < 100 * choice[0] <= choice[1]:
+        takes = "a default above 0, where its slider is logarithmic"
+        _require(default > 0, f"the default of {name}", default, takes)
         control = _logarithmic_slider(*choice, default)
     else:
         control = ipywidgets.interactive.widget_from_abbrev(choice, default)

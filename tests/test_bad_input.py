@@ -214,8 +214,7 @@ TASKS = {
         ),
         (
             lambda _: growlib.task(abs, classes=3),
-            "unexpected keyword argument 'classes'",
-            TypeError,
+            "option of task abs is 'classes'; it takes one of points, test_points, noise, gap",
         ),
         (
             lambda _: growlib.task("cubic-1", points=0),
@@ -261,7 +260,7 @@ TASKS = {
         (lambda _: CUBIC.draw(0, [0], points=0), f"points is 0; {ONE_WHOLE}"),
         (
             lambda _: growlib.task("bessel-sum", gap=0.5).draw(0, range(5)),
-            "gap is 0.5; it takes less, or more test_points",
+            "gap is 0.5; it takes a smaller gap, or more test_points",
         ),
     ],
     "random_stream": [
@@ -275,6 +274,7 @@ TASKS = {
 }
 
 GROWTHS = {
+    "Growth": [(lambda _: growlib.Growth(), "instantiate abstract class Growth", TypeError)],
     "AuxiliaryWeight": [
         (aux(start=-1), f"start is -1; {FINITE}, or one for each trial"),
         (aux(start=float("inf")), f"start is inf; {FINITE}"),
@@ -521,7 +521,7 @@ RUNS = {
         ),
         (
             lambda given: given.own.predict(changed("age", 9, np.nan)),
-            "frame: column 'age', row 9 is nan; it takes finite numbers",
+            "x: column 'age', row 9 is nan; it takes finite numbers",
         ),
     ],
     "Run.theta": [
@@ -602,7 +602,7 @@ TABLES = {
         ),
         (
             tabulates(changed("age", 9, np.nan)),
-            "frame: column 'age', row 9 is nan; it takes finite numbers",
+            "x: column 'age', row 9 is nan; it takes finite numbers",
         ),
         (
             tabulates(changed("age", 9, np.inf)),
@@ -664,6 +664,12 @@ STUDIES = {
         (
             lambda _: studies.study("figure-9"),
             "study is 'figure-9'; it takes one of figure-2, figure-3",
+        ),
+        (
+            computes_grid(
+                {"task": "cubic-1", "growth": growlib.AuxiliaryWeight(), "arm": "static"}
+            ),
+            "it takes a growth, or arm, method and reading to make one from, but not both",
         ),
         (
             computes_grid({"trials": 3}),
@@ -849,6 +855,14 @@ WIDGETS = {
             "the name of a slider is 'y'; it takes one of x",
         ),
         (lambda _: widgets.explore(3, x=(0, 1)), "3 is not a callable object", TypeError),
+        (
+            lambda _: widgets.explore(lambda x: one_figure(), x=(0, 1)),
+            "the argument of a slider is 'x'; it takes one that has a default in `draw`",
+        ),
+        (
+            lambda _: widgets.explore(lambda x=0: one_figure(), x=(0.01, 10)),
+            "the default of x is 0; it takes a default above 0",
+        ),
     ]
 }
 
@@ -915,14 +929,16 @@ MISTAKES = (
 )
 SENTENCES_OF_MATPLOTLIB = {"new_figure"}  # which do not say what it takes
 
+ABSTRACT = "is abstract"
 TENSORS_ALONE = "takes tensors alone; torch refuses the rest"
 NOTHING = "takes nothing"
 # The public names that have no mistakes in the tables, with the reason.
 EXEMPT = {
-    "Growth": "what both methods share; nobody makes one",
     "Growth.acts": TENSORS_ALONE,
     "Growth.arm": NOTHING,
+    "Growth.gate": ABSTRACT,
     "Growth.needed": TENSORS_ALONE,
+    "Growth.slope": ABSTRACT,
     "Growth.values": NOTHING,
     "AuxiliaryWeight.gate": TENSORS_ALONE,
     "AuxiliaryWeight.slope": TENSORS_ALONE,

@@ -50,7 +50,7 @@ def centred(scores):
     return scores - scores.mean(-1, keepdims=True)
 
 
-@pytest.mark.filterwarnings("ignore:coupling is 0 and start too")
+@pytest.mark.filterwarnings("ignore:coupling and start are 0")
 @pytest.mark.parametrize("dtype, close", [("float32", 1e-6), ("float64", 1e-13)])
 @pytest.mark.parametrize("case", CASES)
 def test_the_plain_layers_give_what_the_network_gives(case, dtype, close):

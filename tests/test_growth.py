@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import growlib
+from growkit import studies
 
 WIDTH = 10
 
@@ -197,11 +198,11 @@ def test_arms_of_many_networks_are_named_one_by_one():
 
 
 def test_controls_at_their_defaults_are_not_mentioned():
-    described = growlib._described({"growth": growlib.AuxiliaryWeight()})["growth"]
+    described = studies._described({"growth": growlib.AuxiliaryWeight()})["growth"]
     assert set(described) == {"method", "start", "target", "coupling", "frozen"}
 
     controlled = growlib.AuxiliaryWeight(feeds=0.2, mask="shared")
-    described = growlib._described({"growth": controlled})["growth"]
+    described = studies._described({"growth": controlled})["growth"]
     assert described["feeds"] == 0.2
     assert described["mask"] == "shared"
     assert "speed" not in described

@@ -227,7 +227,7 @@ ARGUMENTS = [
 
 
 @given(method=st.sampled_from(METHODS), value=ANYTHING, data=st.data())
-@pytest.mark.filterwarnings("ignore:coupling is 0 and start too")
+@pytest.mark.filterwarnings("ignore:coupling and start are 0")
 def test_what_fit_does_not_take_is_said_in_one_sentence(method, value, data):
     """Anything given as any argument of `fit` or field of a growth trains or is refused.
 
@@ -755,7 +755,9 @@ def test_no_point_in_the_gap_trains(name, points, gap, seed):
 
     task = growlib.task(name, gap=gap, **options)
     if (np.abs(x_without) < gap).sum() > task.test_points:
-        with pytest.raises(ValueError, match=r"gap is .*; it takes less, or more test_points"):
+        with pytest.raises(
+            ValueError, match=r"gap is .*; it takes a smaller gap, or more test_points"
+        ):
             task.draw(seed, [0])
         return
 
@@ -821,7 +823,7 @@ def test_a_run_that_is_saved_and_loaded_is_the_same(call):
     assert growlib._plain(loaded.settings) == growlib._plain(run.settings)
     assert loaded.task.name == run.task.name
     assert loaded.task.options == run.task.options
-    described = [growlib._described({"growth": each.growth}) for each in (loaded, run)]
+    described = [studies._described({"growth": each.growth}) for each in (loaded, run)]
     assert described[0] == described[1]
 
     x = np.full((1, run.task.inputs), 0.3)

@@ -224,7 +224,7 @@ def test_a_cell_tells_its_name_and_its_core_minutes(home, serial_pool):
 def test_a_worker_that_dies_is_reported_in_a_sentence(home, monkeypatch):
     monkeypatch.setattr(studies, "_prepare_worker", os.abort)
     sentence = (
-        "a worker of study 'sweep' died, perhaps for want of memory; what it had finished stays"
+        "a worker of study 'sweep' died, perhaps because memory ran out; what it had finished stays"
     )
     with pytest.raises(RuntimeError, match=sentence):
         studies.study("sweep", GRID)

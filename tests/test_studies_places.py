@@ -163,9 +163,9 @@ def test_a_study_of_an_own_growth_without_a_main_guard_is_refused_in_a_sentence(
     assert done.returncode == 1
     assert done.stderr.count("Traceback") == 1  # that of the script itself
     assert done.stderr.splitlines()[-1] == (
-        "RuntimeError: a worker of study 'sweep' died, perhaps for want of memory, or because the "
-        "script that defines its tasks or growths starts it outside of "
-        '`if __name__ == "__main__":`; what it had finished stays in the store'
+        "RuntimeError: a worker of study 'sweep' died, perhaps because memory ran out, or because "
+        "the script that defines its tasks or growths starts it outside of "
+        '`if __name__ == "__main__":`; what it had finished stays in the cache'
     )
 
 

@@ -153,3 +153,9 @@ def test_spirals_have_their_geometry(classes):
     radius = np.tile(np.linspace(0, 5, points_of_an_arm), classes)
     raw = radius * np.sin(np.concatenate(arms) + noise)
     assert sorted(x[0, :, 0]) == pytest.approx(sorted(scaled(raw)))
+
+
+def test_the_noise_of_a_functions_task_stands_in_the_finals():
+    task = growlib.task(np.cos, noise=0.3)
+    finals = growlib.fit(task, trials=2, epochs=1, compiled=False).finals
+    assert finals["noise"].tolist() == [0.3, 0.3]

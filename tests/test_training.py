@@ -207,7 +207,7 @@ def test_coupling_does_nothing_to_the_released_controllers_path_under_adam():
     ],
 )
 def test_fit_warns_of_a_size_that_nothing_moves(growth):
-    message = "coupling is 0 and start too, so some networks never start to grow"
+    message = "coupling and start are 0, so some networks never start to grow"
     with pytest.warns(UserWarning, match=message) as caught:
         run = growlib.fit("cubic-1", growth, trials=2, epochs=24, compiled=False)
     assert caught[0].filename == __file__
