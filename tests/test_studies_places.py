@@ -198,7 +198,8 @@ def test_a_worker_that_imports_the_script_starts_no_study(tmp_path, monkeypatch,
 def test_the_script_is_hidden_only_while_workers_start(tmp_path, monkeypatch):
     monkeypatch.setattr(growlib, "HOME", tmp_path)
     script = sys.modules["__main__"]
-    origin = (script.__spec__, script.__file__)
+    monkeypatch.setattr(script, "__spec__", None)
+    monkeypatch.setattr(script, "__file__", "script.py", raising=False)  # xdist's has none
     seen = []
 
     class Fails(Executor):
@@ -210,7 +211,7 @@ def test_the_script_is_hidden_only_while_workers_start(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         studies.study("sweep", TINY)
     assert seen == [(None, None)]
-    assert (script.__spec__, script.__file__) == origin
+    assert (script.__spec__, script.__file__) == (None, "script.py")
 
 
 def test_a_study_loads_nothing_that_draws(tmp_path):
