@@ -183,14 +183,24 @@ def test_a_study_that_is_struck_goes_on(fault, home, finish, record_fault):
         at_work = workers_of(process)
         assert len(at_work) == workers
         finished = finished_cells(home)
-        T0=time.time()
+        T0 = time.time()
         strike(process)
 
         process.join(60)
         assert process.exitcode is not None
         _, alive = psutil.wait_procs(at_work, timeout=60)
         assert not alive
-        print("DBG", fault, process.exitcode, len(finished), len(finished_cells(home)), more, [w.pid for w in at_work], repr((home / "said.txt").read_text()), time.time()-T0)
+        print(
+            "DBG",
+            fault,
+            process.exitcode,
+            len(finished),
+            len(finished_cells(home)),
+            more,
+            [w.pid for w in at_work],
+            repr((home / "said.txt").read_text()),
+            time.time() - T0,
+        )
         assert (home / "said.txt").read_text() == sentence
         total_lost += lost(finished, home)
     record_fault(fault, rounds, len(finished_cells(home)), total_lost, sentence)

@@ -221,3 +221,20 @@ def test_conda_reads_the_environment():
 
 def test_the_data_takes_less_than_40_megabytes():
     assert sum(path.stat().st_size for path in (ROOT / "data").iterdir()) < 40e6
+
+
+@pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
+def test_a_notebook_gives_no_value_the_name_of_a_module_that_it_imports(path):
+    """A cell that is run again would find the value in place of the module."""
+    imported = set()
+    assigned = set()
+    for cell in json.loads(path.read_text())["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        for node in ast.walk(ast.parse("".join(cell["source"]))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                imported |= {alias.asname or alias.name for alias in node.names}
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                assigned.add(node.id)
+    assert "figures" in imported
+    assert not imported & assigned
