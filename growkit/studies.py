@@ -92,6 +92,10 @@ READINGS = {
 _TASK_OPTIONS = list(
     dict.fromkeys(name for make in TASKS.values() for name in inspect.signature(make).parameters)
 )
+
+# The keys of a table in data/studies.toml that are not arguments of `fit`, `task` or a growth.
+_KEYS_OF_A_TABLE = ("part", "quick", "kept_rows", "tunes")
+
 _FIT_ARGUMENTS = inspect.signature(fit).parameters
 
 # ---------------------------------------------------------------------------- from grid to settings
@@ -259,17 +263,9 @@ def published(study: str, scale: str = "paper") -> list[dict]:
     FileNotFoundError
         If growlib was installed without the repository, or "tuning" is needed and not stored.
     """
-    shared = dict(STUDIES[_published_name(study)])
-    parts = shared.pop("part", [{}])
-    quick = shared.pop("quick")
-    shared.pop("kept_rows", None)
-    if "tunes" in shared:
-        # This study tries the learning rates of another one, on trials of its own.
-        parts = [part | part["tuning"] for part in STUDIES[shared.pop("tunes")]["part"]]
-    if _choice("scale", scale, ("quick", "paper")) == "quick":
-        parts = quick if isinstance(quick, list) else [part | quick for part in parts]
-
-    settings = _settings([shared | part for part in parts])
+    table = STUDIES[_published_name(study)]
+    parts = _parts(table, _choice("scale", scale, ("quick", "paper")))
+    settings = _settings(parts)
     if any(_is_tuned(setting) for setting in settings):
         tried = stored("tuning")
         for setting in settings:
@@ -285,6 +281,22 @@ def _described(setting):
     growth = setting["growth"]
     fields_by_name = {"method": type(growth).__name__, **growth.values()}
     return _plain(setting | {"growth": fields_by_name})
+
+
+def _parts(table, scale):
+    """The grids of a study, from its table in data/studies.toml."""
+    shared = {name: value for name, value in table.items() if name not in _KEYS_OF_A_TABLE}
+    parts = table.get("part", [{}])
+    if "tunes" in table:
+        # This study tries the learning rates of another one, on trials of its own.
+        parts = [part | part["tuning"] for part in STUDIES[table["tunes"]]["part"]]
+    if scale == "quick":
+        quick = table["quick"]
+        if isinstance(quick, list):  # grids of its own
+            parts = quick
+        else:  # what it changes in every grid
+            parts = [part | quick for part in parts]
+    return [shared | part for part in parts]
 
 
 def _is_tuned(setting):
@@ -460,7 +472,8 @@ def _cell(shared, networks):
 def _seconds(setting):
     """How long one core trains one network of a setting, within a factor of two.
 
-    The formula was fitted to the study "scaling".
+    The formula was fitted to the study "scaling": a point costs as much as 160 operations whatever
+    the width, and an operation takes less time the more outputs there are.
     """
     learned = task(setting["task"], **setting.get("options", {}))
     epochs = np.max(setting.get("epochs", _FIT_ARGUMENTS["epochs"].default))
@@ -511,7 +524,10 @@ def _on_a_grid(run, kept):
 
 
 def _select(name, cells):
-    """The frames of a study, joined from those of its cells, however it was cut."""
+    """The frames of a study, joined from those of its cells, without what it does not keep.
+
+    The order of the rows does not depend on how the study was cut into cells.
+    """
     frames = {}
     for what in FRAMES:
         frames[what] = pd.concat([cell[what] for cell in cells]).dropna(axis=1, how="all")
@@ -534,7 +550,7 @@ def _select(name, cells):
     return frames
 
 
-# -------------------------------------------------------------------------------------------- store
+# -------------------------------------------------------------------------------------------- cache
 
 
 class _Finished(NamedTuple):
