@@ -602,7 +602,7 @@ TABLES = {
         ),
         (
             tabulates(changed("age", 9, np.nan)),
-            "x: column 'age', row 9 is nan; it takes finite numbers",
+            "frame: column 'age', row 9 is nan; it takes finite numbers",
         ),
         (
             tabulates(changed("age", 9, np.inf)),
