@@ -871,24 +871,36 @@ def together(
 
     kinds = []  # what the growths are apart from the values that may vary
     for growth in growths:
-        defaults = {each.name: each.default for each in fields(growth) if each.name in VARIED}
-        kind = replace(growth, **defaults)
+        kind = _without_varied(growth)
         if kind not in kinds:
             kinds.append(kind)
     takes = "growths that differ in start, target, coupling and frozen only"
     _require(len(kinds) == 1, "growths", kinds, takes)
 
-    values = {name: [] for name in VARIED}
-    numbers = []
+    parts = []
     for growth in growths:
-        # A growth that holds several values is crossed with the trials.
-        columns = [np.reshape(getattr(growth, name), (-1, 1)) for name in VARIED]
-        *columns, trial = np.broadcast_arrays(*columns, _trials(trials))
-        numbers += trial.ravel().tolist()
-        for name, column in zip(VARIED, columns, strict=True):
-            values[name].append(column.ravel())
-    joined = {name: np.concatenate(parts) for name, parts in values.items()}
+        parts.append(_every_trial_at({name: getattr(growth, name) for name in VARIED}, trials))
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    numbers = joined.pop("trials").tolist()
     return replace(kinds[0], **joined), numbers
+
+
+def _without_varied(growth):
+    """Return the growth with the fields in `VARIED` at their defaults: what cannot vary."""
+    defaults = {each.name: each.default for each in fields(growth) if each.name in VARIED}
+    return replace(growth, **defaults)
+
+
+def _every_trial_at(values, trials):
+    """Return one entry for each network, every trial at each of the values, as named columns.
+
+    A name may have one value, or several that go along with those of the other names. The numbers
+    of the trials are in the column "trials".
+    """
+    columns = [np.reshape(value, (-1, 1)) for value in values.values()]  # (values, 1) or (1, 1)
+    columns = np.broadcast_arrays(*columns, _trials(trials))  # (values, trials)
+    names = [*values, "trials"]
+    return {name: column.ravel() for name, column in zip(names, columns, strict=True)}
 
 
 # ------------------------------------------------------------------------------------------ network

@@ -27,7 +27,7 @@ COLOURS = {
     "grown": _PALETTE[1],  # orange
     "static": _PALETTE[7],  # grey
 }
-DASHES = {"growing": "-", "grown": "--", "static": ":"}  # in grey print
+DASHES = {"growing": "-", "grown": "--", "static": ":"}  # so that the arms differ without colour
 
 # Positive and negative weights in the drawing of a network, as in the paper's Figure 1.
 POSITIVE = _PALETTE[3]  # red

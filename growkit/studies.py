@@ -51,13 +51,14 @@ from growlib import (
     VARIED,
     Growth,
     _choice,
+    _every_trial_at,
     _flops,
     _plain,
     _replacing,
     _require,
-    _trials,
     _whole,
     _wholes,
+    _without_varied,
     arms,
     fit,
     has_compiler,
@@ -412,7 +413,7 @@ def _networks(settings):
         key = json.dumps([_described(shared), list(varied)], sort_keys=True)
         shared_of.setdefault(key, shared)
         trials = setting.get("trials", _FIT_ARGUMENTS["trials"].default)
-        rows_of.setdefault(key, []).append(_network_rows(varied, trials))
+        rows_of.setdefault(key, []).append(pd.DataFrame(_every_trial_at(varied, trials)))
     return [
         _Ensemble(shared_of[key], pd.concat(rows, ignore_index=True))
         for key, rows in rows_of.items()
@@ -429,17 +430,8 @@ def _shared_and_varied(setting):
     shared = {
         name: value for name, value in setting.items() if name != "trials" and name not in varied
     }
-    defaults = {field.name: field.default for field in fields(growth) if field.name in VARIED}
-    shared["growth"] = replace(growth, **defaults)
+    shared["growth"] = _without_varied(growth)
     return shared, varied
-
-
-def _network_rows(varied, trials):
-    """A row for each network, every trial at each of the values (a single value holds for all)."""
-    columns = [np.reshape(value, (-1, 1)) for value in varied.values()]  # (values, 1) or (1, 1)
-    columns = np.broadcast_arrays(*columns, _trials(trials))  # (values, trials)
-    names = [*varied, "trials"]
-    return pd.DataFrame({name: column.ravel() for name, column in zip(names, columns, strict=True)})
 
 
 def _cells(settings, seconds=None):
