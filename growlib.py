@@ -41,35 +41,31 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy import special
 
-METHOD = 1  # raised by hand whenever stored results would come out differently
+METHOD = 2  # raised by hand whenever stored results would come out differently
 ARMS = ("growing", "grown", "static")
 LOSSES = ("squared", "logistic", "softmax")
 
 # Every trial draws its random numbers from independent streams, one for each use.
 STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")
 
-# Networks that train side by side. Large ensembles train this many on each thread, which fits the
-# cache of a core.
-BLOCK = 512
-
-# With this many training points or more, trials train one at a time, on chunks of the points. A
-# chunk holds about CHUNK activations, but never fewer than CHUNK_POINTS points.
+# With this many training points or more, networks train one after the other. By autograd they take
+# chunks of the points, of about CHUNK activations each, but never fewer than CHUNK_POINTS points.
 MANY_POINTS = 1000
 CHUNK = 80_000
 CHUNK_POINTS = 320
 
-# With more inputs than this, the sum over the inputs is not written out term by term: a single
-# network uses matrix products, and networks side by side use a loop.
-MANY_INPUTS = 4
+# How many numbers the orders of the points take at most that mini-batches hold in memory.
+MOST_PLACES = 1_000_000
 
 FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
 ONLY_FINAL = ["flops_done", "seconds", "diverged", "accuracy_fresh"]  # columns not in histories
@@ -738,17 +734,17 @@ class Growth(ABC):
             return self.gate(size, width)
         return torch.ones_like(size).expand(width, -1)
 
-    def needed(self, width: int) -> int:
-        """Return the number of neurons that may open, at most `width`.
+    def events(self, settings: "Settings") -> dict:
+        """Return what is done to the networks at certain epochs, {epoch: function}.
 
-        For the staircase this is one more than the larger of start and target, since the task loss
-        may pull the size beyond them. For other masks it is `width`.
+        A function takes the `State` of the networks after that epoch and their `Block`, and returns
+        their new state, with the operations that this cost added to `spent`. It may draw from
+        `Block.generators`. What it does to a network must not depend on the others. `fit` calls it
+        after the epoch was logged. By default the networks are pruned if `fit` was asked for it.
         """
-        if self.mask != "staircase" or self.opens != "neurons":
-            return width
-        start = torch.as_tensor(self.start).max().item()
-        target = torch.as_tensor(self.target).max().item()
-        return min(width, math.ceil(max(start, target)) + 1)
+        if settings.prune_at:
+            return {settings.prune_at: _prune}
+        return {}
 
 
 @dataclass(frozen=True, repr=False)
@@ -1265,8 +1261,10 @@ class Run:
         _require(self.task.classes, "task", self.task.name, takes)
         classes = self.task.classes
         counts = []
+        width, seed = self.settings["width"], self.settings["seed"]
         for k, theta in enumerate(self.theta().split(1, dim=1)):
-            y_hat, y = _fresh(theta, self.growth, self.task, self.settings, [k])
+            data_seeds = _data_seeds(self.settings["data_seed"], [k])
+            y_hat, y = _fresh(theta, self.growth, self.task, width, seed, data_seeds)
             pairs = (y.long() * classes + _classes(y_hat))[:, 0]
             counts.append(np.bincount(pairs, minlength=classes**2))
         both = itertools.product(range(classes), repeat=2)
@@ -1340,422 +1338,417 @@ def load(path: str | os.PathLike, what: Task | None = None) -> Run:
 
 
 # ----------------------------------------------------------------------------------------- training
+# `fit` trains networks in blocks. A block goes from one logged epoch to the next in one of two
+# ways, which agree to rounding. By autograd: along the gradient of the definition above, for any
+# depth and device. By loops: the same for one hidden layer on the CPU, in growloops.py.
 
 
-def _gradient(theta, gate, slope, x, y, share, growth, shapes, loss):
-    """Return the gradient of the task loss with respect to theta, (rows, T), for one hidden layer.
+@dataclass(frozen=True)
+class Settings:
+    """The checked arguments of `fit`, which says what they mean."""
 
-    x is (I, P, T) and y (P, T); each point counts `share`. gate and slope are (A, T) for the first
-    A neurons, which are all that theta holds. Written out like this, the compiled code takes a
-    third of the time; for more layers see `_by_autograd`.
+    trials: np.ndarray  # (T,), the numbers of the trials
+    epochs: list[int]  # those with rows in the finals, in increasing order
+    lr: np.ndarray  # () or (T,)
+    widths: list[int]
+    seed: int
+    optimizer: str
+    batch: int | None
+    dtype: str
+    log_every: int
+    data_seed: np.ndarray  # (1,) or (T,)
+    device: str
+    keep_weights: bool
+    output_scale: float
+    prune_at: int
+    control: str
+
+    def logged_epochs(self) -> list[int]:
+        """Return the epochs at which something is logged or changed, in increasing order."""
+        regular = range(0, self.epochs[-1], self.log_every)
+        return sorted({0, *regular, *self.epochs, self.prune_at})
+
+    def of_trials(self, value, places) -> np.ndarray:
+        """Return a value, one or one for each trial, of the trials at these places, in float64."""
+        return np.broadcast_to(np.asarray(value, dtype=float), self.trials.shape)[places]
+
+
+class State(NamedTuple):
+    """Networks in training: theta, what Adam remembers, and what was counted."""
+
+    theta: torch.Tensor  # (rows, T) in float64, so that steps below the rounding of float32 count
+    mean: torch.Tensor  # (rows, T), Adam's mean of the gradients,
+    square: torch.Tensor  # (rows, T), and of their squares
+    decay: torch.Tensor  # (2, T), 0.9**t and 0.999**t after t steps of Adam
+    used: torch.Tensor  # (T,), neurons with a gate above 0.001, summed over the steps
+    spent: torch.Tensor  # (T,), operations of what events did
+    computed: int  # neurons that were computed, summed over the epochs
+
+
+class Forces(NamedTuple):
+    """What moves the networks of a block, (T,) each, in float64."""
+
+    lr: torch.Tensor
+    target: torch.Tensor
+    coupling: torch.Tensor
+    moves: torch.Tensor  # factor on the learning rate of the size; 0 if it is frozen
+    heeds: torch.Tensor  # 1 if the task loss moves the size, 0 if the size loss alone does
+
+
+@dataclass(frozen=True)
+class Block:
+    """Networks that train side by side, with their data: what the functions of training share.
+
+    The last network may stand there several times, so that a block is full.
     """
-    size, (hidden, output) = unpack(theta, shapes)
-    b, u, w, c, v, fed = (
-        *hidden[:2],
-        hidden[2:],
-        output[0],
-        output[1:],
-        growth.feeds * size,
-    )  # b, u: (A, T), w: (I, A, T), c: (O, T), v: (A, O, T)
-    many, alone = len(x) > MANY_INPUTS, x.shape[-1] == 1
-    together = (
-        [torch.einsum("iht,ipt->hpt", w, x) if alone else (w[:, :, None] * x[:, None]).sum(0)]
-        if many
-        else []
+
+    task: Task
+    growth: Growth
+    settings: Settings
+    places: np.ndarray  # (T,), places of the networks among all trials
+    count: int  # how many of them count; the others are copies of the last one
+    x: torch.Tensor  # (I, P, T), training points first, in the precision of the training
+    y: torch.Tensor  # (P, T)
+    forces: Forces
+    stop: np.ndarray  # (1,), not 0 if the training shall end
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the training."""
+        return getattr(torch, self.settings.dtype)
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """The shapes of the layers."""
+        return layer_shapes(self.settings.widths, self.task.inputs, self.task.outputs)
+
+    def orders(self, first, last) -> np.ndarray:
+        """Return the order of the training points in every epoch, (epochs, P), or one for all."""
+        points = self.task.train_points
+        if self.settings.batch is None:
+            return np.arange(points)[None]
+        generators = [np.random.default_rng([self.settings.seed, k]) for k in range(first, last)]
+        rows = [generator.permutation(points) for generator in generators]
+        return np.array(rows, dtype=np.int64).reshape(-1, points)
+
+    def generators(self, epoch) -> list[np.random.Generator]:
+        """Return a random generator for each network, for what an event draws at this epoch."""
+        use = len(STREAMS)  # apart from the streams of the trial
+        trials = self.settings.trials[self.places]
+        return [np.random.default_rng([self.settings.seed, k, use, epoch]) for k in trials]
+
+
+def _block(task, growth, settings, where, multiple, stop):
+    """Return the block of the networks at the places `where`, filled up to a multiple."""
+    filling = np.repeat(where[-1:], -len(where) % multiple)
+    places = np.concatenate([where, filling])
+
+    def values(value):
+        return torch.tensor(settings.of_trials(value, places), device=settings.device)
+
+    forces = Forces(
+        lr=values(settings.lr),
+        target=values(growth.target),
+        coupling=values(growth.coupling),
+        moves=values(growth.speed * (1.0 - np.asarray(growth.frozen))),
+        heeds=values(growth.learns_from == "loss"),
     )
-    z = sum(
-        together or (w_i[:, None] * x_i for w_i, x_i in zip(w, x, strict=True)),
-        (b + u * fed)[:, None],
-    )
-    a = 2 * torch.sigmoid(2 * z) - 1  # tanh, (A, P, T), a third faster
-    y_hat = [c[o] + ((v[:, o] * gate)[:, None] * a).sum(0) for o in range(len(c))]  # (P, T) each
-    g = _loss_slopes(y_hat, y, loss, share)
-    outer, inner = (
-        (v[:, 0] * gate, g[0])
-        if len(g) == 1
-        else (gate, sum(v[:, o, None] * g[o] for o in range(len(g))))
-    )  # one weight leaves the sum
-    gz = inner * (1 - a * a)  # (A, P, T)
-    by_input = (
-        torch.einsum("hpt,ipt->iht", gz, x) if many and alone else [(gz * x_i).sum(1) for x_i in x]
-    )
-    db, dw = outer * gz.sum(1), [outer * each for each in by_input]
-    ga = [(g_o * a).sum(1) for g_o in g]  # (A, T) each
-    dsize = growth.feeds * (u * db).sum(0) + sum(
-        (v[:, o] * slope * ga[o]).sum(0) for o in range(len(g))
-    )
-    dv = torch.stack([gate * ga_o for ga_o in ga], 1)  # (A, O, T)
-    return pack(dsize, [db, fed * db, *dw, torch.stack([g_o.sum(0) for g_o in g]), dv])
+    x, y = task.draw(settings.seed, _data_seeds(settings.data_seed, places))
+    precision = {"dtype": getattr(torch, settings.dtype), "device": settings.device}
+    x = torch.tensor(x, **precision)
+    y = torch.tensor(y, **precision)
+    return Block(task, growth, settings, places, len(where), x, y, forces, stop)
 
 
-def _loss_slopes(y_hat, y, loss, share):
-    """Return the derivative of the task loss with respect to each output, (P, T)."""
-    if loss == "squared":
-        return [2 * (y_hat[0] - y) * share]
-    if loss == "logistic":
-        return [(torch.sigmoid(y_hat[0]) - y) * share]
-    probability = torch.softmax(torch.stack(y_hat), 0)
-    return [(probability[o] - (y == o).to(y.dtype)) * share for o in range(len(y_hat))]
-
-
-def _by_autograd(theta, gate, slope, x, y, share, growth, shapes, loss):
-    """Return what `_gradient` returns, by autograd, for any number of layers.
-
-    Only the slopes of the gates do not come from autograd: they must be exactly 0 where a gate is
-    fully open.
-    """
-
-    def total(theta, gate):
-        y_hat = outputs(
-            theta, x, growth, [neurons for _, neurons in shapes[:-1]], shapes[-1][1], gate
-        )
-        by_point = task_loss(y_hat[:, :, None], y[:, None], loss)  # (P, T)
-        return (by_point * share).sum()
-
-    by_theta, by_gate = torch.func.grad(total, argnums=(0, 1))(theta, gate)
-    return torch.cat([by_theta[:1] + (slope * by_gate).sum(0, keepdim=True), by_theta[1:]])
-
-
-def _move(theta, change, lost):
-    """Add `change` to theta by Kahan's compensated sum; return theta and what rounding lost.
-
-    Without it a float32 weight stops moving once lr × gradient is below half a unit in its last
-    place.
-    """
-    change = change - lost
-    moved = theta + change
-    return moved, (moved - theta) - change
-
-
-def _update(
-    state, gradient, lr, target, coupling, moves, heeds, *, growth, widths, shapes, optimizer
-):
-    """Return the state of T networks after one step down the gradient of the whole loss.
-
-    The state is one tensor, whose parts `_rows_of` tells, so that a step costs one call. The gates
-    belong to it, since their sines would otherwise be computed again for every point.
-    """
-    theta, lost, *moments, _, peak, used = state.split(_rows_of(shapes, optimizer))
-    change = torch.cat(
-        [(heeds * gradient[0] + 2 * coupling * (theta[0] - target))[None], gradient[1:]]
-    )
-    if optimizer == "adam":  # betas 0.9, 0.999, eps 1e-8
-        moments = mean, square, epoch = (
-            0.9 * moments[0] + 0.1 * change,
-            0.999 * moments[1] + 0.001 * change**2,
-            moments[2] + 1,
-        )
-        change = mean / (1 - 0.9**epoch) / (torch.sqrt(square / (1 - 0.999**epoch)) + 1e-8)
-    rate = (
-        lr
-        if growth.opens != "rate"
-        else lr * torch.cat([growth.gate(theta[0], width) for width in widths]).mean(0)
-    )
-    before, (theta, lost) = (
-        theta[0],
-        _move(theta, -torch.cat([(lr * moves * change[0])[None], rate * change[1:]]), lost),
-    )
-    if growth.forgets:
-        arrives = (torch.abs(before - target) > target / 100) & (
-            torch.abs(theta[0] - target) <= target / 100
-        )
-        moments = [part * ~arrives for part in moments]
-    gates = _gates(growth, theta[0], widths)
-    return torch.cat(
-        [
-            theta,
-            lost,
-            *moments,
-            gates,
-            torch.maximum(peak, theta[:1]),
-            used + (gates[: len(gates) // 2] > 1e-3).sum(0, keepdim=True),
-        ]
-    )
-
-
-def _rows_of(shapes, optimizer):
-    """Return the numbers of rows of the parts of the state.
-
-    They are: theta, what its compensated sum lost, Adam's two moments and its epoch, the gates and
-    their slopes, the largest size so far, the number of neurons used.
-    """
-    rows = 1 + sum(fan_in * neurons for fan_in, neurons in shapes)
-    return [
-        rows,
-        rows,
-        *([rows, rows, 1] if optimizer == "adam" else []),
-        2 * sum(neurons for _, neurons in shapes[:-1]),
-        1,
-        1,
-    ]
-
-
-def _gates(growth, size, widths):
-    """Return the gates of the first neurons of every hidden layer, then their slopes, (2A, T)."""
-    slope = (
-        growth.slope
-        if growth.opens == "neurons"
-        else lambda size, width: torch.zeros_like(size).expand(width, -1)
-    )
-    return torch.cat([part(size, width) for part in (growth.acts, slope) for width in widths])
-
-
-def _step_of(state, group, knobs, growth, widths, task, optimizer, compiled, threads):
-    """Return a function that takes the state and a group of chunks to the state after one step.
-
-    `_groups` says what a group is. The function is compiled for tensors of these shapes. λ and the
-    like are tensors too, so that one compiled function serves all values. It is traced and given to
-    the compiler directly: torch.compile checks its guards at every step, which takes longer than
-    the step.
-    """
-    bare, (x, y, share) = (
-        replace(growth, start=0.0, target=0.0, coupling=0.0, frozen=False, speed=1.0),
-        group[0],
-    )
-    shapes = layer_shapes(widths, task.inputs, task.outputs)
-    rows = _rows_of(shapes, optimizer)
-    key = (
-        bare,
-        tuple(widths),
-        task.loss,
-        task.outputs,
-        optimizer,
-        threads,
-        state.shape,
-        state.dtype,
-        state.device,
-    )
-
-    def gradient(state, x, y, share):
-        theta, *_, gates, _, _ = state.split(rows)
-        return (_gradient if len(shapes) == 2 else _by_autograd)(
-            theta, *gates.chunk(2), x, y, share, bare, shapes, task.loss
-        )
-
-    update = functools.partial(
-        _update, growth=bare, widths=widths, shapes=shapes, optimizer=optimizer
-    )
-    if isinstance(share, float):
-
-        def step(state, x, y, *knobs):
-            return update(state, gradient(state, x, y, share), *knobs)
-
-        step = _machine_code((key, x.shape, "step"), step, [state, x, y, *knobs], compiled, threads)
-        return lambda state, _: step(state, x, y, *knobs)
-
-    gradient = _machine_code(
-        (key, x.shape, "gradient"), gradient, [state, x, y, share], compiled, threads
-    )
-    update = _machine_code(
-        (key, "update"), update, [state, state[: rows[0]], *knobs], compiled, threads
-    )
-    return lambda state, group: update(
-        state, sum(gradient(state, *chunk) for chunk in group), *knobs
-    )
-
-
-_COMPILED = {}  # compiled functions, by everything that they depend on
-
-
-def _machine_code(key, function, example, compiled, threads):
-    """Return the function compiled for tensors like the example; itself if not `compiled`.
-
-    It is compiled once in a process. The compiler keeps its results on disk, where processors of
-    another kind may find them: so the width of the vector units is stated. The processor's own
-    statement about them is trusted, since testing it takes seconds.
-    """
-    if not compiled:
-        return function
-    if key not in _COMPILED:
-        # Imported here, since both take a second and only compiling needs them.
-        from torch._inductor import standalone_compile
-        from torch.fx.experimental.proxy_tensor import make_fx
-
-        bits = {"AVX2": 256, "AVX512": 512}.get(torch.backends.cpu.get_cpu_capability())
-        options = {
-            "config_patches": {"cpp.vec_isa_ok": True, "cpp.threads": threads, "cpp.simdlen": bits}
-        }
-        _COMPILED[key] = standalone_compile(
-            make_fx(lambda *tensors: (function(*tensors),))(*example), example, options=options
-        )
-    code = _COMPILED[key]
-    return lambda *tensors: code(*tensors)[0]
-
-
-@functools.lru_cache(maxsize=1)
-def has_compiler() -> bool:
-    """Return whether there is a C++ compiler for torch; warn once if there is none."""
-    from torch._inductor.cpp_builder import get_cpp_compiler
-
-    with contextlib.suppress(Exception):  # the class of this error is private to torch
-        return bool(get_cpp_compiler())
-    warnings.warn(
-        "no C++ compiler was found, so training runs without compiling, many times slower",
-        stacklevel=2,
-    )
-    return False
-
-
-def _tensors(task, growth, settings, numbers, padded):
-    """Return the tensors that a block trains with: x, y, growth, values a trial, first state."""
-    make = dict(dtype=getattr(torch, settings["dtype"]), device=settings["device"])
-
-    def knob(value):
-        return torch.tensor(np.broadcast_to(value, numbers.shape)[padded], **make)
-
-    x, y = (torch.tensor(a, **make) for a in _data(task, settings, padded))
-    moves, heeds = (
-        knob(growth.speed * (1.0 - np.asarray(growth.frozen))),
-        knob(growth.learns_from == "loss"),
-    )  # heeds the task loss, or only its own
-    growth = replace(
-        growth, **{name: knob(getattr(growth, name)) for name in ("start", "target", "coupling")}
-    )
-    shapes = layer_shapes(settings["width"], task.inputs, task.outputs)
+def _first_state(block):
+    """Return the state of a block before the training."""
+    settings = block.settings
+    start = settings.of_trials(block.growth.start, block.places)
     theta = initial_weights(
-        settings["seed"], numbers[padded], settings["width"], growth, task.inputs, task.outputs
+        settings.seed,
+        settings.trials[block.places],
+        settings.widths,
+        replace(block.growth, start=start),
+        block.task.inputs,
+        block.task.outputs,
     )
-    unpack(theta, shapes)[1][-1][1:] *= settings["output_scale"]
-    state = [
-        theta.to(**make),
-        *(
-            torch.zeros(rows, len(padded), **make)
-            for rows in _rows_of(shapes, settings["optimizer"])[1:-3]
-        ),
-    ]
-    return x, y, growth, (knob(settings["lr"]), growth.target, growth.coupling, moves, heeds), state
-
-
-def _groups(x, y, task, width, batch, order=None):
-    """Return the training points as groups of chunks (x, y, share of a point).
-
-    All chunks have the same shape, and one step follows each group. Without a batch there is one
-    group; with a batch every chunk is a group, of points in `order`. The last chunk is filled up
-    with points that do not count.
-    """
-    points = task.train_points
-    size = batch or (
-        points
-        if not task.large
-        else 16 * math.ceil(points / math.ceil(points / max(CHUNK / width, CHUNK_POINTS)) / 16)
-    )
-    places = np.arange(math.ceil(points / size) * size).reshape(-1, size)
-    here, counts = np.minimum(places, points - 1), places < points
-    here = torch.tensor(here if order is None else order[here], device=x.device)
-    share = torch.tensor(
-        counts / (counts.sum(1, keepdims=True) if batch else points), dtype=x.dtype, device=x.device
-    )[:, :, None]
-    x, y = (
-        x.index_select(1, here.flatten()).unflatten(1, here.shape).transpose(0, 1).contiguous(),
-        y[here],
-    )
-    chunks = list(zip(x, y, share if task.large or batch else [1 / points], strict=True))
-    return [[chunk] for chunk in chunks] if batch else [chunks]
-
-
-def _train(
-    task, growth, settings, numbers, where, block, ends, keep_weights, compiled, threads, progress
-):
-    """Train the trials at `where` as one block; return history, weights and snapshots.
-
-    The block is padded to its full size.
-    """
-    began, widths = time.perf_counter(), _wholes("width", settings["width"])
-    padded = np.concatenate([where, np.repeat(where[-1:], -len(where) % block)])
-    x, y, growth, knobs, state = _tensors(task, growth, settings, numbers, padded)
-    points, batch, optimizer, cost_of_one = (
-        task.train_points,
-        settings["batch"],
-        settings["optimizer"],
-        _flops(task, widths),
-    )
-    a_step = points / math.ceil(
-        points / (batch or points)
-    )  # points of a step, on average: the last batch may be smaller
-    active, whole = (
-        widths if len(widths) > 1 else [growth.needed(widths[0])],
-        _groups(x, y, task, max(widths), batch),
+    _, layers = unpack(theta, block.shapes)
+    layers[-1][1:] *= settings.output_scale
+    theta = theta.to(block.dtype).double().to(settings.device)
+    moments = torch.zeros_like(theta, dtype=block.dtype)
+    return State(
+        theta=theta,
+        mean=moments,
+        square=moments.clone(),
+        decay=torch.ones_like(theta[:2]),
+        used=torch.zeros_like(theta[0]),
+        spent=torch.zeros_like(theta[0]),
+        computed=0,
     )
 
-    def groups(epoch):
-        return (
-            _groups(
-                x,
-                y,
-                task,
-                max(widths),
-                batch,
-                np.random.default_rng([settings["seed"], epoch]).permutation(points),
+
+class _Autograd:
+    """The training of a block by autograd of the definition of its loss."""
+
+    lanes = 512  # networks in a block, at most
+    multiple = 1
+    threads = 1  # blocks that train at once, at most; torch divides the work of one by itself
+
+    def __init__(self, block):
+        self.block = block
+
+    def advance(self, state, first, last) -> State:
+        """Train for the epochs from first to last."""
+        settings = self.block.settings
+        orders = self.block.orders(first, last)
+        for epoch in range(last - first):
+            order = torch.tensor(orders[min(epoch, len(orders) - 1)], device=settings.device)
+            for chosen in order.split(settings.batch or len(order)):
+                state = self.step(state, self.gradient(state, chosen))
+                if self.block.stop[0]:
+                    return state
+        return state._replace(computed=state.computed + sum(settings.widths) * (last - first))
+
+    def outputs(self, state) -> torch.Tensor:
+        """Return the outputs (O, P, T) of the networks at all points."""
+        task, widths = self.block.task, self.block.settings.widths
+        theta = _weights(state, self.block)
+        return outputs(theta, self.block.x, self.block.growth, widths, task.outputs)
+
+    def gates(self, state, part):
+        """Return the gates, or their slopes, of all hidden neurons, (neurons, T)."""
+        widths = self.block.settings.widths
+        return torch.cat([part(state.theta[0], width) for width in widths]).to(self.block.dtype)
+
+    def gradient(self, state, chosen):
+        """Return the gradient of the task loss on the chosen points, (rows, T).
+
+        The slopes of the gates do not come from autograd, since they must be exactly 0 where a gate
+        is fully open.
+        """
+        block, growth, widths = self.block, self.block.growth, self.block.settings.widths
+        gates = self.gates(state, growth.acts)
+        slopes = torch.zeros_like(gates)
+        if growth.opens == "neurons":
+            slopes = self.gates(state, growth.slope)
+
+        def loss(theta, gates, x, y):
+            y_hat = outputs(theta, x, growth, widths, block.task.outputs, gates)
+            return task_loss(y_hat, y, block.task.loss).sum()
+
+        theta = state.theta.to(block.dtype)
+        gradient = torch.zeros_like(theta)
+        for part in chosen.split(max(CHUNK // max(widths), CHUNK_POINTS)):
+            share = len(part) / len(chosen)
+            by_theta, by_gates = torch.func.grad(loss, argnums=(0, 1))(
+                theta, gates, block.x[:, part], block.y[part]
             )
-            if batch
-            else whole
-        )
+            gradient += share * by_theta
+            gradient[0] += share * (slopes * by_gates).sum(0)
+        return gradient
 
-    records, snapshots, epoch, operations, computed, diverged = [], {}, 0, 0.0, 0.0, False
-    for until in sorted(
-        {*range(0, ends[-1], settings["log_every"]), 0, *ends, settings["prune_at"]}
-    ):
-        state, used, cost, active = _epochs(
-            state,
-            range(epoch, until),
-            groups,
-            knobs,
-            growth,
-            widths,
-            active,
-            task,
-            optimizer,
-            compiled,
-            threads,
-        )
-        operations = operations + used.double().cpu().numpy() * cost_of_one * a_step
-        computed, epoch = computed + cost * cost_of_one * points, until
-        record = _measure(state[0], x, y, growth, task, widths)
-        diverged = diverged | ~(
-            np.maximum(record["train_task_loss"], record["test_task_loss"]) + record["size_loss"]
-            <= TOO_LARGE
-        )
-        fresh = epoch in ends and task.classes and task.endless
-        record |= {
-            "epoch": epoch,
-            "flops": operations,
-            "flops_done": computed,
-            "diverged": diverged,
-            "seconds": (time.perf_counter() - began) / len(where),
-            "accuracy_fresh": _right(*_fresh(state[0], growth, task, settings, padded))
-            .cpu()
-            .numpy()
-            if fresh
-            else math.nan,
-        }
-        records.append(pd.DataFrame(record, index=padded).iloc[: len(where)])
-        if keep_weights:
-            snapshots[epoch] = state[0][:, : len(where)].cpu().numpy().copy()
-        if epoch and epoch == settings["prune_at"]:
-            state = _pruned(state, growth.target, layer_shapes(widths, task.inputs, task.outputs))
-        if progress is not None:
-            progress((where[0] + epoch / ends[-1] * len(where)) / len(numbers))
-    return pd.concat(records), state[0][:, : len(where)].cpu().numpy(), snapshots
+    def step(self, state, gradient) -> State:
+        """Return the state after one step along the gradient of the task loss and the size loss."""
+        growth, forces = self.block.growth, self.block.forces
+        mean, square, decay = state.mean, state.square, state.decay
+        size = state.theta[0]
+        pull = 2 * forces.coupling * (size - forces.target)
+        gradient[0] = forces.heeds * gradient[0] + pull
+
+        change = gradient
+        if self.block.settings.optimizer == "adam":
+            mean = 0.9 * mean + 0.1 * gradient
+            square = 0.999 * square + 0.001 * gradient**2
+            decay = torch.stack([0.9 * decay[0], 0.999 * decay[1]])
+            by_mean, by_square = (1 / (1 - decay)).to(gradient.dtype)
+            change = mean * by_mean / (torch.sqrt(square * by_square) + 1e-8)
+
+        rate = forces.lr
+        if growth.opens == "rate":
+            rate = rate * self.gates(state, growth.gate).double().mean(0)
+        theta = state.theta - rate * change
+        theta[0] = size - forces.lr * forces.moves * change[0]
+
+        if growth.forgets:
+            near = torch.abs(forces.target) / 100
+            was_far = torch.abs(size - forces.target) > near
+            arrives = was_far & (torch.abs(theta[0] - forces.target) <= near)
+            mean = torch.where(arrives, 0.0, mean)
+            square = torch.where(arrives, 0.0, square)
+            decay = torch.where(arrives, 1.0, decay)
+
+        state = state._replace(theta=theta, mean=mean, square=square, decay=decay)
+        open_now = (self.gates(state, growth.acts) > 1e-3).sum(0)
+        return state._replace(used=state.used + open_now)
 
 
-def _pruned(state, target, shapes):
-    """Return the state with neurons sorted by their weights' norms, and the size at its target."""
-    _, (hidden, output) = unpack(state[0], shapes)
-    order = (hidden.square().sum(0) * output[1:].square().sum(1)).argsort(
-        dim=0, descending=True, stable=True
-    )  # (H, T)
-    size, (into, out) = unpack(
-        torch.arange(len(state[0]), device=order.device)[:, None].expand_as(state[0]), shapes
-    )
-    rows = pack(
-        size,
-        [
-            into.take_along_dim(order[None], 1),
-            torch.cat([out[:1], out[1:].take_along_dim(order[:, None], 0)]),
-        ],
-    )
-    theta, *others = [s.gather(0, rows) if len(s) > 1 else s for s in state]
-    return [torch.cat([target[None], theta[1:]]), *others]
+class _Loops:
+    """The training of a block by the compiled loops of growloops.py."""
+
+    lanes = 256  # networks in a block, at most
+    multiple = 16  # networks in a vector of the processor; in full vectors each is on its own
+    threads = math.inf
+
+    def __init__(self, block):
+        task, growth, settings = block.task, block.growth, block.settings
+        loops = _growloops()
+        kind = loops.Kind(
+            loss=loops.LOSSES.index(task.loss),
+            mask=loops.MASKS.index((type(growth).__name__, growth.mask)),
+            opens=loops.OPENS.index(growth.opens),
+            feeds=float(growth.feeds),
+            adam=settings.optimizer == "adam",
+            forgets=growth.forgets,
+        )
+        forces = loops.Forces(*(force.numpy() for force in block.forces))
+        shape = (task.inputs, settings.widths[0], task.outputs, len(block.places))
+        few = not task.large
+        self.block = block
+        self.loops = loops.Loops(kind, forces, shape, settings.dtype, few, block.stop)
+        x, y = block.x, block.y
+        if not few:  # one network
+            x, y = x[..., 0], y[..., 0]
+        self.x = x.contiguous().numpy()
+        self.train_x = x[:, : task.train_points].contiguous().numpy()
+        self.train_y = y[: task.train_points].contiguous().numpy()
+
+    def advance(self, state, first, last) -> State:
+        """Train for the epochs from first to last."""
+        points = self.block.task.train_points
+        batch = self.block.settings.batch
+        at_once = max(1, last - first)
+        if batch:  # the orders of these epochs are held in memory
+            at_once = max(1, MOST_PLACES // points)
+
+        computed = state.computed
+        # The loops work on the memory of these tensors, so it must not be that of `state`.
+        parts = [part.clone(memory_format=torch.contiguous_format) for part in state[:-1]]
+        trained = State(*parts, computed)
+        arrays = self._arrays(trained)
+        for epoch in range(first, last, at_once):
+            until = min(epoch + at_once, last)
+            orders = self.block.orders(epoch, until)
+            data = _growloops().Points(self.train_x, self.train_y, orders, batch or points)
+            computed += self.loops.advance(arrays, data, until - epoch)
+        return trained._replace(computed=computed)
+
+    def outputs(self, state) -> torch.Tensor:
+        """Return the outputs (O, P, T) of the networks at all points."""
+        y_hat = torch.from_numpy(self.loops.outputs(self._arrays(state), self.x))
+        return y_hat.reshape(len(y_hat), *self.block.y.shape)
+
+    def _arrays(self, state):
+        """Return the state as the loops take it; its arrays share the memory of the tensors."""
+        rounded = state.theta.to(self.block.dtype, copy=True)
+        return _growloops().State(
+            weights=self._named(state.theta),
+            rounded=self._named(rounded),
+            mean=self._named(state.mean),
+            square=self._named(state.square),
+            decay=state.decay.numpy(),
+            used=state.used.numpy(),
+        )
+
+    def _named(self, theta):
+        """Return the named weights in theta as arrays, which share its memory."""
+        size, (hidden, output) = unpack(theta, self.block.shapes)
+        return _growloops().Weights(size.numpy(), hidden.numpy(), output.numpy())
+
+
+@functools.cache
+def _growloops():
+    """Return the module with the loops; None, and one warning, if numba cannot be imported."""
+    try:
+        import growloops
+    except ImportError as error:
+        warnings.warn(
+            f"numba cannot be imported ({error}), so networks train by autograd, many times slower",
+            stacklevel=2,
+        )
+        return None
+    return growloops
+
+
+def _way(growth, settings, compiled):
+    """Return how to train: by loops where they apply, or by autograd."""
+    one_layer = len(settings.widths) == 1 and torch.device(settings.device).type == "cpu"
+    known = type(growth) in (AuxiliaryWeight, ControllerMask)
+    if compiled is False or not one_layer or not known or _growloops() is None:
+        return _Autograd
+    return _Loops
+
+
+def _train(way, block, report):
+    """Train a block to its end; return the records of its logged epochs, weights and snapshots."""
+    settings = block.settings
+    began = time.perf_counter()
+    training = way(block)
+    state = _first_state(block)
+    events = block.growth.events(settings)
+    counted = slice(block.count)
+    records = []
+    snapshots = {}
+    epoch = 0
+    for until in settings.logged_epochs():
+        state = training.advance(state, epoch, until)
+        if block.stop[0]:
+            raise _Stopped
+        epoch = until
+        record = _measure(state, training.outputs(state).double(), block, epoch)
+        record["seconds"] = np.full(len(block.places), time.perf_counter() - began) / block.count
+        records.append({name: values[counted] for name, values in record.items()})
+        if settings.keep_weights:
+            snapshots[epoch] = _weights(state, block)[:, counted].cpu().numpy()
+        if epoch in events:
+            state = events[epoch](state, block)
+        report(epoch / settings.epochs[-1])
+    return records, _weights(state, block)[:, counted].cpu().numpy(), snapshots
+
+
+class _Stopped(Exception):
+    """Ends the training of a block in its thread."""
+
+
+def _weights(state, block):
+    """Return theta (rows, T) in the precision of the training."""
+    return state.theta.to(block.dtype)
+
+
+def _measure(state, y_hat, block, epoch):
+    """Return what is logged of every network of a block, (T,) each, losses in float64.
+
+    y_hat (O, P, T) are the outputs at all points, in float64.
+    """
+    task, growth, settings = block.task, block.growth, block.settings
+    widths = settings.widths
+    size = _weights(state, block)[0].double()
+    y = block.y.double()
+    train = slice(task.train_points)
+    test = slice(task.train_points, None)
+    a_neuron = _flops(task, widths)  # for one point and epoch
+    steps = math.ceil(task.train_points / (settings.batch or task.train_points))
+    points_of_a_step = task.train_points / steps  # on average: the last batch may be smaller
+    record = {
+        "train_task_loss": task_loss(y_hat[:, train], y[train], task.loss),
+        "test_task_loss": task_loss(y_hat[:, test], y[test], task.loss),
+        "size_loss": size_loss(size, block.forces.target, block.forces.coupling),
+        "size": size,
+        "gate": torch.cat([growth.gate(size, width) for width in widths]).mean(0),
+        "active_width": sum((growth.acts(size, width) > 1e-3).sum(0) for width in widths),
+        "accuracy": torch.full_like(size, math.nan),
+        "epoch": torch.full_like(size, epoch, dtype=torch.int64),
+        "flops": state.used * a_neuron * points_of_a_step + state.spent,
+        "flops_done": torch.full_like(size, state.computed * a_neuron * task.train_points),
+        "accuracy_fresh": torch.full_like(size, math.nan),
+    }
+    if task.classes:
+        record["accuracy"] = _right(y_hat[:, test], y[test])
+    if task.classes and task.endless and epoch in settings.epochs:
+        theta = _weights(state, block)
+        data_seeds = _data_seeds(settings.data_seed, block.places)
+        fresh = _fresh(theta, growth, task, widths, settings.seed, data_seeds)
+        record["accuracy_fresh"] = _right(*fresh)
+    return {name: value.cpu().numpy() for name, value in record.items()}
 
 
 def _flops(task, widths):
@@ -1763,98 +1756,51 @@ def _flops(task, widths):
 
     A tanh counts as one; with one input and one output there are 13.
     """
-    fans = zip([task.inputs, *widths[:-1]], widths, [*widths[1:], task.outputs], strict=True)
-    return sum((3 + 4 * fan_in + 6 * fan_out) * neurons for fan_in, neurons, fan_out in fans) / sum(
-        widths
+    operations = 0
+    fan_ins = [task.inputs, *widths[:-1]]
+    fan_outs = [*widths[1:], task.outputs]
+    for fan_in, neurons, fan_out in zip(fan_ins, widths, fan_outs, strict=True):
+        operations += (3 + 4 * fan_in + 6 * fan_out) * neurons
+    return operations / sum(widths)
+
+
+def _prune(state, block):
+    """Return the state with neurons sorted by their weights' norms, and the size at its target."""
+    _, (hidden, output) = unpack(state.theta, block.shapes)
+    norms = hidden.square().sum(0) * output[1:].square().sum(1)  # (H, T)
+    order = norms.argsort(dim=0, descending=True, stable=True)
+
+    def sorted_by_norm(rows):
+        size, (hidden, output) = unpack(rows, block.shapes)
+        hidden = hidden.take_along_dim(order[None], 1)
+        weights = output[1:].take_along_dim(order[:, None], 0)
+        return pack(size, [hidden, torch.cat([output[:1], weights])])
+
+    theta = sorted_by_norm(state.theta)
+    theta[0] = block.forces.target
+    return state._replace(
+        theta=theta, mean=sorted_by_norm(state.mean), square=sorted_by_norm(state.square)
     )
 
 
-def _epochs(state, epochs, groups, knobs, growth, widths, few, task, optimizer, compiled, threads):
-    """Train every network for these epochs, with only the first `few` neurons while that is exact.
-
-    A neuron whose gate has been 0 since the start has a gradient of 0, so leaving it out changes
-    nothing. The largest size on the way shows whether such a neuron opened; if so, the epochs are
-    computed again with all neurons.
-    """
-    cost = 0
-    for active in (few, widths):
-        size, layers = unpack(
-            torch.arange(len(state[0]), device=state[0].device)[:, None],
-            layer_shapes(widths, task.inputs, task.outputs),
-        )
-        shapes = layer_shapes(active, task.inputs, task.outputs)
-        rows = pack(
-            size,
-            [
-                layer[:fan_in, :neurons]
-                for layer, (fan_in, neurons) in zip(layers, shapes, strict=True)
-            ],
-        )[:, 0]
-        part = [s[rows] if len(s) > 1 else s for s in state]
-        packed = torch.cat(
-            [*part, _gates(growth, part[0][0], active), part[0][:1], torch.zeros_like(part[0][:1])]
-        )
-        step = _step_of(
-            packed, groups(0)[0], knobs, growth, active, task, optimizer, compiled, threads
-        )
-        for group in itertools.chain.from_iterable(map(groups, epochs)):
-            packed = step(packed, group)
-        *part, _, peak, used = packed.split(_rows_of(shapes, optimizer))
-        cost += sum(active) * len(epochs)
-        if active == widths or (peak <= active[0]).all():
-            break
-    return (
-        [s.index_copy(0, rows, p) if len(s) > 1 else p for s, p in zip(state, part, strict=True)],
-        used[0],
-        cost,
-        active,
-    )
-
-
-def _measure(theta, x, y, growth, task, widths):
-    """Return what is logged of every trial, in float64: losses, size, active width, accuracy."""
-    y_hat = outputs(theta, x, growth, widths, task.outputs)
-    train, test = slice(task.train_points), slice(task.train_points, None)
-    size = theta[0].double()
-    test_y_hat = y_hat[:, test].double()
-    test_y = y[test].double()
-    accuracy = torch.full_like(size, math.nan)
-    if task.classes:
-        accuracy = _right(test_y_hat, test_y)
-    record = {
-        "train_task_loss": task_loss(y_hat[:, train].double(), y[train].double(), task.loss),
-        "test_task_loss": task_loss(test_y_hat, test_y, task.loss),
-        "size_loss": size_loss(size, growth.target.double(), growth.coupling.double()),
-        "size": size,
-        "gate": torch.cat([growth.gate(size, width) for width in widths]).mean(0),  # (T,)
-        "active_width": sum((growth.acts(size, width) > 1e-3).sum(0) for width in widths),
-        "accuracy": accuracy,
-    }
-    return {name: value.cpu().numpy() for name, value in record.items()}
-
-
-def _fresh(theta, growth, task, settings, where):
+def _fresh(theta, growth, task, width, seed, data_seeds):
     """Return the outputs (outputs, points, T) and the classes (points, T) at fresh points.
 
     If none can be drawn, the test points are used instead.
     """
     if task.endless:
-        x, y = _data(task, settings, where, "fresh", FRESH_POINTS)
+        x, y = task.draw(seed, data_seeds, "fresh", FRESH_POINTS)
     else:
-        x, y = _data(task, settings, where)
+        x, y = task.draw(seed, data_seeds)
         x, y = x[:, -task.test_points :], y[-task.test_points :]
     x = torch.tensor(x, dtype=theta.dtype, device=theta.device)
     y = torch.tensor(y, dtype=theta.dtype, device=theta.device)
-    return outputs(theta, x, growth, settings["width"], task.outputs), y
+    return outputs(theta, x, growth, width, task.outputs), y
 
 
-def _data(task, settings, where, stream="data", points=None):
-    """Return the data sets of the trials at the places `where` of a run.
-
-    If the run has one data_seed only, all trials get the same data set.
-    """
-    data_seeds = np.take(settings["data_seed"], where, mode="clip")  # clip repeats a single one
-    return task.draw(settings["seed"], data_seeds, stream, points)
+def _data_seeds(data_seed, places):
+    """Return the trials whose data sets the networks at these places have; one may serve all."""
+    return np.take(data_seed, places, mode="clip")  # clip repeats a single one
 
 
 def _classes(y_hat):
@@ -1922,7 +1868,8 @@ def fit(
         Points in a mini-batch. An epoch is then one pass over the training points in a new order,
         with one step for each batch.
     dtype : {"float32", "float64"}
-        Precision of the training. In float32 the steps are added by a compensated sum.
+        Precision of the training. The weights are kept in float64 and rounded for each step's
+        gradient, so that small steps add up.
     log_every : int, optional
         Epochs between rows of the history; by default there are at most 50 rows for each trial.
     data_seed : int or sequence of int, optional
@@ -1933,7 +1880,8 @@ def fit(
     keep_weights : bool
         Whether to keep the weights at every logged epoch, for `Run.theta` and `Run.predict`.
     compiled : bool, optional
-        Whether to compile the training step; by default if there is a C++ compiler.
+        Whether to train by compiled loops where they apply: one hidden layer, on the CPU, with
+        numba installed. They do by default; False trains by autograd, many times slower.
     output_scale : float
         Factor on the first weights of the output layer (not on its biases).
     prune_at : int
@@ -1962,50 +1910,30 @@ def fit(
         log_every = _log_every(ends[-1])
     if data_seed is None:
         data_seed = numbers
-    settings = {
-        "trials": trials,
-        "epochs": epochs,
-        "lr": lr,
-        "width": width,
-        "device": device,
-        "control": control,
-        "seed": _whole("seed", seed, 0),
-        "optimizer": _choice("optimizer", optimizer, ("gd", "adam")),
-        "dtype": _choice("dtype", dtype, ("float32", "float64")),
-        "log_every": _whole("log_every", log_every),
-        "data_seed": np.array(_wholes("data_seed", data_seed, 0)),
-        "output_scale": _number("output_scale", output_scale).item(),
-        "prune_at": _whole("prune_at", prune_at, 0),
-        "batch": None if batch is None else _whole("batch", batch),
-    }
-    _check_against(numbers, growth, settings)
-    if compiled is None:
-        compiled = has_compiler()
+    settings = Settings(
+        trials=numbers,
+        epochs=ends,
+        lr=_number("lr", lr, above=True, many=True),
+        widths=_wholes("width", width),
+        seed=_whole("seed", seed, 0),
+        optimizer=_choice("optimizer", optimizer, ("gd", "adam")),
+        batch=None if batch is None else _whole("batch", batch),
+        dtype=_choice("dtype", dtype, ("float32", "float64")),
+        log_every=_whole("log_every", log_every),
+        data_seed=np.array(_wholes("data_seed", data_seed, 0)),
+        device=device,
+        keep_weights=keep_weights,
+        output_scale=_number("output_scale", output_scale).item(),
+        prune_at=_whole("prune_at", prune_at, 0),
+        control=control,
+    )
+    _check_against(growth, settings)
+    way = _way(growth, settings, compiled)
+    trained = _in_threads(way, learned, growth, settings, progress)
+    records, weights, snapshots = zip(*trained, strict=True)
 
-    block, threads = _division(learned, settings, len(numbers))
-    pieces = []
-    for first in range(0, len(numbers), block):
-        where = np.arange(first, min(first + block, len(numbers)))
-        pieces.append(
-            _train(
-                learned,
-                growth,
-                settings,
-                numbers,
-                where,
-                block,
-                ends,
-                keep_weights,
-                compiled,
-                threads,
-                progress,
-            )
-        )
-
-    records, weights, snapshots = zip(*pieces, strict=True)
-    # Both frames are indexed by the place of a network: its settings are joined to all its rows.
-    history = _about(learned, growth, settings, numbers).join(pd.concat(records))
-    history = with_sums(history.sort_values("epoch", kind="stable", ignore_index=True))
+    about = _about(learned, growth, settings)
+    history = with_sums(_history(about, records))
     finals = history[history["epoch"].isin(ends)].rename(columns={"epoch": "epochs"})
     finals = finals.drop(columns="gate").reset_index(drop=True)
     kept = {}
@@ -2014,12 +1942,85 @@ def fit(
     return Run(
         task=learned,
         growth=growth,
-        settings=settings,
+        settings={
+            "trials": trials,
+            "epochs": epochs,
+            "lr": lr,
+            "width": width,
+            "device": device,
+            "control": control,
+            "seed": settings.seed,
+            "optimizer": optimizer,
+            "dtype": dtype,
+            "log_every": settings.log_every,
+            "data_seed": settings.data_seed,
+            "output_scale": settings.output_scale,
+            "prune_at": prune_at,
+            "batch": batch,
+        },
         finals=finals,
         history=history.drop(columns=ONLY_FINAL),
         weights=np.concatenate(weights, axis=-1),
         snapshots=kept,
     )
+
+
+def _in_threads(way, task, growth, settings, progress):
+    """Train all networks, block after block on each thread; return what `_train` returns of each.
+
+    The main thread only waits and reports, so that Ctrl-C and an error in `progress` act at once.
+    """
+    threads = min(torch.get_num_threads(), way.threads)
+    blocks = _places_of_blocks(way, task, len(settings.trials), threads)
+    multiple = 1 if task.large else way.multiple
+    stop = np.zeros(1, np.uint8)
+    done = np.zeros(len(blocks))
+
+    def work(k):
+        block = _block(task, growth, settings, blocks[k], multiple, stop)
+        return _train(way, block, functools.partial(done.__setitem__, k))
+
+    def report():
+        if progress is not None:
+            progress(float(done.mean()))
+
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(work, k) for k in range(len(blocks))]
+        try:
+            waiting = futures
+            while waiting:
+                finished, waiting = wait(waiting, timeout=0.05)
+                for future in finished:
+                    future.result()
+                report()
+        except BaseException:
+            stop[0] = 1
+            for future in futures:
+                future.cancel()
+            raise
+    return [future.result() for future in futures]
+
+
+def _places_of_blocks(way, task, count, threads):
+    """Return the places of the networks of each block, spread evenly over the threads."""
+    length = 1
+    if not task.large:
+        share = math.ceil(count / threads / way.multiple)
+        length = min(way.lanes, share * way.multiple)
+    return [np.arange(first, min(first + length, count)) for first in range(0, count, length)]
+
+
+def _history(about, records):
+    """Return one row for each logged epoch and network, from the records of all blocks."""
+    columns = {}
+    for name in records[0][0]:
+        by_block = [np.stack([record[name] for record in block]) for block in records]
+        columns[name] = np.concatenate(by_block, axis=1)  # (epochs, T)
+    loss = np.maximum(columns["train_task_loss"], columns["test_task_loss"])
+    diverges = ~(loss + columns["size_loss"] <= TOO_LARGE)
+    columns["diverged"] = np.logical_or.accumulate(diverges)
+    settings = about.loc[np.tile(np.arange(len(about)), len(diverges))].reset_index(drop=True)
+    return settings.assign(**{name: column.ravel() for name, column in columns.items()})
 
 
 def _log_every(epochs):
@@ -2030,48 +2031,29 @@ def _log_every(epochs):
                 return step * 10**power
 
 
-def _division(task, settings, trials):
-    """Return how many trials train side by side, and on how many threads.
-
-    The size of a block depends on the number of trials in coarse steps only, so that few sizes need
-    to be compiled.
-    """
-    # Threads cost more than they save below this much work in one step.
-    if task.large:
-        batch = settings["batch"] or 0
-        pays = batch * max(_wholes("width", settings["width"])) >= CHUNK
-    else:
-        pays = trials > BLOCK / 2
-    threads = min(torch.get_num_threads(), 4) if pays else 1
-    block = 1 if task.large else min(64 * math.ceil(trials / 64), BLOCK * threads)
-    return block, threads
-
-
-def _check_against(numbers, growth, settings):
+def _check_against(growth, settings):
     """Check the arguments of `fit` against each other and against the machine."""
-    widths = _wholes("width", settings["width"])
-    values = dict(vars(growth))
-    values["lr"] = _number("lr", settings["lr"], above=True, many=True)
-    values["data_seed"] = settings["data_seed"]
+    count = len(settings.trials)
+    values = vars(growth) | {"lr": settings.lr, "data_seed": settings.data_seed}
     for name, value in values.items():
-        takes = f"one value, or one for each of the {len(numbers)} trials"
-        _require(np.size(value) in (1, len(numbers)), name, value, takes)
+        takes = f"one value, or one for each of the {count} trials"
+        _require(np.size(value) in (1, count), name, value, takes)
     for name in ("start", "target"):
         largest = np.max(values[name])
+        width = settings.widths if len(settings.widths) > 1 else settings.widths[0]
         takes = f"at least the {name}, which is {largest:g}"
-        _require(largest <= min(widths), "width", settings["width"], takes)
+        _require(largest <= min(settings.widths), "width", width, takes)
 
-    prune_at = settings["prune_at"]
+    prune_at = settings.prune_at
     if prune_at:
-        one_by_one = len(widths) == 1 and growth.mask in ("staircase", "neuron")
+        one_by_one = len(settings.widths) == 1 and growth.mask in ("staircase", "neuron")
         takes = (
             "an epoch before the last, with one hidden layer whose neurons open one after the other"
         )
-        before_the_end = prune_at < np.max(settings["epochs"])
+        before_the_end = prune_at < settings.epochs[-1]
         _require(one_by_one and before_the_end, "prune_at", prune_at, takes)
 
-    # Both frames are indexed by the place of a network: all its rows get its settings.
-    # a shut gate has no slope.
+    # The gradient of the task loss does not move a size of 0, since a shut gate has no slope.
     immovable = growth.opens == "neurons" and not growth.start_noise
     at_zero = (np.asarray(growth.start) == 0) & (np.asarray(growth.coupling) == 0)
     if (growth.learns_from == "size" or immovable) and np.any(at_zero & ~np.asarray(growth.frozen)):
@@ -2081,7 +2063,7 @@ def _check_against(numbers, growth, settings):
             stacklevel=3,
         )
 
-    device = settings["device"]
+    device = settings.device
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, TypeError):
@@ -2090,9 +2072,9 @@ def _check_against(numbers, growth, settings):
         ) from None
 
 
-def _about(task, growth, settings, numbers):
+def _about(task, growth, settings):
     """Return the settings of every network, one row each."""
-    widths = _wholes("width", settings["width"])
+    widths = settings.widths
     width = widths[0] if len(widths) == 1 else "-".join(map(str, widths))
     default_noise = 0.1 if task.name == "gaussian-mixture" else 0.0
     about = {
@@ -2101,23 +2083,23 @@ def _about(task, growth, settings, numbers):
         "mask": growth.mask,
         "learns_from": growth.learns_from,
         "arm": growth.arm(),
-        "control": settings["control"],
-        "trial": numbers,
+        "control": settings.control,
+        "trial": settings.trials,
         "start": np.asarray(growth.start, dtype=float),
         "target": np.asarray(growth.target, dtype=float),
         "coupling": np.asarray(growth.coupling, dtype=float),
         "width": width,
-        "lr": np.asarray(settings["lr"], dtype=float),
+        "lr": settings.lr,
         "points": task.points,
         "test_points": task.test_points,
         "classes": task.classes,
         "noise": float(task.options.get("noise", default_noise)),
-        "seed": settings["seed"],
-        "data_seed": settings["data_seed"],
-        "optimizer": settings["optimizer"],
-        "dtype": settings["dtype"],
+        "seed": settings.seed,
+        "data_seed": settings.data_seed,
+        "optimizer": settings.optimizer,
+        "dtype": settings.dtype,
     }
-    columns = {name: np.broadcast_to(value, numbers.shape) for name, value in about.items()}
+    columns = {name: np.broadcast_to(value, settings.trials.shape) for name, value in about.items()}
     return pd.DataFrame(columns)
 
 

@@ -28,6 +28,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import fields, replace
+from importlib import metadata
 from multiprocessing import current_process, get_context, parent_process
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,7 +46,6 @@ import growlib
 from growkit.statistics import in_thousands
 from growlib import (
     ARMS,
-    BLOCK,
     METHODS,
     TASKS,
     VARIED,
@@ -61,7 +61,6 @@ from growlib import (
     _without_varied,
     arms,
     fit,
-    has_compiler,
     task,
     with_sums,
 )
@@ -70,9 +69,10 @@ from growlib import (
 FRAMES = {"finals": "", "history": "-history", "curves": "-curves"}
 
 # A cell is about a minute of work for one core, which does very roughly this many operations a
-# second.
+# second. A cell of many networks holds whole blocks, those that `fit` trains side by side.
 CELL_SECONDS = 60
-CORE_FLOPS = 8e9
+CORE_FLOPS = 2e10
+BLOCK = 256
 
 # How many trials of a setting a study keeps: of the history, of the predictions on a line (one
 # input), and of the predicted classes on a plane (two inputs).
@@ -462,16 +462,12 @@ def _cell(shared, networks):
 
 
 def _seconds(setting):
-    """How long one core trains one network of a setting, within a factor of two.
-
-    The formula was fitted to the study "scaling": a point costs as much as 160 operations whatever
-    the width, and an operation takes less time the more outputs there are.
-    """
+    """How long one core trains one network of a setting, within a factor of two or so."""
     learned = task(setting["task"], **setting.get("options", {}))
     epochs = np.max(setting.get("epochs", _FIT_ARGUMENTS["epochs"].default))
     widths = _wholes("width", setting.get("width", _FIT_ARGUMENTS["width"].default))
-    operations = _flops(learned, widths) * sum(widths) / (1 + learned.outputs / 4)
-    return epochs * learned.train_points * (160 + operations) / CORE_FLOPS
+    operations = _flops(learned, widths) * sum(widths)
+    return epochs * learned.train_points * operations / CORE_FLOPS
 
 
 # ----------------------------------------------------------------------------- from cells to frames
@@ -896,22 +892,29 @@ def _write_study(name, settings, frames, core_minutes):
         "core_minutes": round(core_minutes, 1),
         "torch": torch.__version__.split("+")[0],
         "cpu": torch.backends.cpu.get_cpu_capability(),
-        "compiled": has_compiler(),
+        "numba": _version_of_numba(),
     }
     # The finals are written last, since they say that the study is there.
     for what in reversed(FRAMES):
         _write_parquet([frames[what]], _path(name, what), about)
 
 
-def results(name: str, scale: str = "paper") -> SimpleNamespace:
+def _version_of_numba():
+    """The version of numba; None without it, where networks train by autograd."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version("numba")
+    return None
+
+
+def results(study: str | Sequence[str], scale: str = "paper") -> SimpleNamespace:
     """Return the frames `finals`, `history` and `curves` of a published study, and their `origin`.
 
     `origin` is a line of text that says where the frames come from.
 
     Parameters
     ----------
-    name : str
-        One of `STUDIES`.
+    study : str or sequence of str
+        One of `STUDIES`, or several, whose frames are joined.
     scale : {"paper", "quick"}
         "paper" reads the published number of trials from `data/`, after computing what is not
         stored there. "quick" trains a small sample in this process.
@@ -919,22 +922,36 @@ def results(name: str, scale: str = "paper") -> SimpleNamespace:
     Raises
     ------
     ValueError
-        If the name or the scale is unknown.
+        If a name or the scale is unknown.
     FileNotFoundError
         If growlib was installed without the repository.
     """
     began = time.perf_counter()
-    settings = published(name, scale)
+    names = [study] if isinstance(study, str) else list(study)
+    settings = [setting for name in names for setting in published(name, scale)]
+    parts = [_stored_frames(name) if scale == "paper" else _trained_frames(name) for name in names]
+    frames = {what: pd.concat([part[what] for part in parts], ignore_index=True) for what in FRAMES}
     if scale == "paper":
-        study(name)
-        frames = {what: stored(name, what) for what in FRAMES}
-        how = f"from data/, made in {about_stored(name)['core_minutes']:.0f} core-minutes."
+        minutes = sum(about_stored(name)["core_minutes"] for name in names)
+        how = f"from data/, made in {minutes:.0f} core-minutes."
     else:
-        with _progress(name) as report:
-            computed = [_compute(cell, report) for cell in _cells(settings, math.inf)]
-        frames = _select(name, computed)
-        for what in ("finals", "history"):
-            frames[what] = with_sums(frames[what])
         how = f"trained here in {time.perf_counter() - began:.0f} s."
     trials = in_thousands(settings[0]["trials"])
     return SimpleNamespace(**frames, origin=f"{trials} trials an arm, {how}")
+
+
+def _stored_frames(name):
+    """The frames of a published study from `data/`, after computing what is not stored there."""
+    study(name)
+    return {what: stored(name, what) for what in FRAMES}
+
+
+def _trained_frames(name):
+    """The frames of a published study at the quick scale, trained in this process."""
+    cells = _cells(published(name, "quick"), math.inf)
+    with _progress(name) as report:
+        computed = [_compute(cell, report) for cell in cells]
+    frames = _select(name, computed)
+    for what in ("finals", "history"):
+        frames[what] = with_sums(frames[what])
+    return frames
