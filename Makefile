@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NB ?=
-# two test processes share the cores: with two threads each they wait for one another, 30 times slower
+# two test processes share the cores
 test test-all mutation: export OMP_NUM_THREADS = 1
 test-all: export GROWLIB_EXAMPLES = 200
 # `make bench` tells how long a command took when it last ran to its end, all of it
@@ -50,11 +50,11 @@ test-all: test  ## and what takes longer: every notebook in Chromium, every figu
 pythons: .venv/ready  ## the module's tests on every Python here, with the oldest and newest libraries: tests/PYTHONS.md (an hour, 6 GB)
 	$(BIN)/python tools/pythons.py
 
-mutation: .venv/ready  ## which small changes of the method's core no test notices: tests/MUTATION.md (half an hour)
+mutation: .venv/ready  ## which small changes of the method's core no test notices: tests/MUTATION.md (a quarter of an hour)
 	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python tests/mutation.py
 
-bench: .venv/ready $(if $(JAX),.cache/jax-venv/ready)  ## measures speed, memory and start into figures/benchmarks.md (JAX=1: beside JAX)
-	$(BIN)/python tests/benchmarks/bench.py
+bench: .venv/ready $(if $(JAX),.cache/jax-venv/ready)  ## measures speed, memory and start into figures/benchmarks.md (JAX=1: beside JAX, BASE=COMMIT: beside a commit)
+	$(BIN)/python tests/benchmarks/bench.py $(if $(BASE),--base $(BASE))
 
 lock:  ## requirements.lock anew: every package that requirements.txt leads to, with its hashes
 	$(PYTHON) -m venv .cache/lock

@@ -20,12 +20,15 @@ share a trial.
     eta        lr              (T,)          dimensionless, > 0
     H          width           int           neurons that exist
     θ          gate            (H, T)        dimensionless, 0 ... 1
-    s, p       size, gate      (T,)          the control value; sin²(πs/2), a fraction of the width
+    s          size            (T,)          the control value, dimensionless
+    p          gate            (T,)          sin²(πs/2), a fraction of the width
     b, u, w    hidden layer    (2+I, H, T)   bias, weight from the size, weights from the I inputs
     c, v       output layer    (1+H, O, T)   biases of the O outputs, weights from the neurons
-    E          epochs          int           full-batch steps
+    E          epochs          int           passes over the training points
     L          loss            (T,)          task loss + size loss
     -          theta           (rows, T)     all that is trained: the size, then layer after layer
+
+The gate θ of the paper is not the array theta.
 """
 
 import contextlib
@@ -58,13 +61,13 @@ LOSSES = ("squared", "logistic", "softmax")
 # Every trial draws its random numbers from independent streams, one for each use.
 STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")
 
-# With this many training points or more, networks train one after the other. By autograd they take
-# chunks of the points, of about CHUNK activations each, but never fewer than CHUNK_POINTS points.
+# With this many training points or more, each network is a block of its own. By autograd its
+# gradient is summed over chunks of about CHUNK activations, but at least CHUNK_POINTS points.
 MANY_POINTS = 1000
 CHUNK = 80_000
 CHUNK_POINTS = 320
 
-# How many numbers the orders of the points take at most that mini-batches hold in memory.
+# Mini-batches hold the orders of the points of several epochs at once: at most this many numbers.
 MOST_PLACES = 1_000_000
 
 FRESH_POINTS = 1000  # unseen points for accuracy_fresh and the confusion matrices (Figure 5)
@@ -537,8 +540,8 @@ def _gaussian_mixture(points=32_768, noise=0.1):
 def _spirals(points=32_768, classes=5):
     """Return the task of telling the arms of a spiral apart, one arm for each class.
 
-    Along arm k the radius is even on [0, 5] and the angle even on [4k, 4(k+1)] rad, with a normal
-    error of standard deviation 0.2.
+    Along arm k the radius is evenly spaced on [0, 5], and the angle on [4k, 4(k+1)] rad with a
+    normal error of standard deviation 0.2.
     """
     classes = _whole("classes", classes, 2)
     points = _whole("points", points, 10 * classes) // classes * classes
@@ -737,10 +740,11 @@ class Growth(ABC):
     def events(self, settings: "Settings") -> dict:
         """Return what is done to the networks at certain epochs, {epoch: function}.
 
-        A function takes the `State` of the networks after that epoch and their `Block`, and returns
-        their new state, with the operations that this cost added to `spent`. It may draw from
-        `Block.generators`. What it does to a network must not depend on the others. `fit` calls it
-        after the epoch was logged. By default the networks are pruned if `fit` was asked for it.
+        A function takes the `State` of the networks after that epoch and their `Block`, both of
+        which stand under "training" below. It returns their new state, with the operations that
+        this cost added to `spent`. It may draw from `Block.generators`. What it does to a network
+        must not depend on the others. It is called after the epoch was logged. By default the
+        networks are pruned if the `settings` of the fit ask for it.
         """
         if settings.prune_at:
             return {settings.prune_at: _prune}
@@ -808,7 +812,7 @@ class ControllerMask(Growth):
     start: float = 0.0  # first value of s; paper: 0 for growing, 1 for static
     target: float = 1.0  # dimensionless; 1 opens the whole width
     coupling: float = 0.32  # λ of the size loss λ (s - 1)²; paper: 0.32
-    mask: str = "shared"  # "shared": p multiplies every neuron; "neuron": the first pH take part
+    mask: str = "shared"  # "shared": p multiplies every neuron; "neuron": the first p·H take part
     learns_from: str = "size"  # s is moved by the "size" loss alone, or by the whole "loss"
     start_noise: float = 1e-5  # standard deviation of a normal draw added to a start of 0
 
@@ -933,9 +937,10 @@ def unpack(
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Return the size (T,) and the layers (1 + fan_in, neurons, T) held in theta (rows, T).
 
-    The `shapes` of the layers are those that `layer_shapes` gives.
+    They are views, which share its memory. The `shapes` of the layers are those that `layer_shapes`
+    gives.
     """
-    blocks = theta[1:].split([fan_in * neurons for fan_in, neurons in shapes])
+    blocks = theta[1:].split([rows * neurons for rows, neurons in shapes])
     layers = [block.reshape(*shape, -1) for block, shape in zip(blocks, shapes, strict=True)]
     return theta[0], layers
 
@@ -975,7 +980,7 @@ def initial_weights(
         Number of inputs and of outputs of the network.
     """
     shapes = layer_shapes(width, inputs, outputs)
-    count = sum(fan_in * neurons for fan_in, neurons in shapes)
+    count = sum(rows * neurons for rows, neurons in shapes)
     drawn = [random_stream(seed, k, "weights").uniform(-1, 1, count) for k in trials]
     drawn = torch.tensor(np.stack(drawn, axis=-1))  # (count, T)
 
@@ -1341,6 +1346,9 @@ def load(path: str | os.PathLike, what: Task | None = None) -> Run:
 # `fit` trains networks in blocks. A block goes from one logged epoch to the next in one of two
 # ways, which agree to rounding. By autograd: along the gradient of the definition above, for any
 # depth and device. By loops: the same for one hidden layer on the CPU, in growloops.py.
+#
+#     fit → _in_threads → for each block: _block, _train → for each logged epoch: advance, _measure
+#         → _history, _about
 
 
 @dataclass(frozen=True)
@@ -1350,18 +1358,18 @@ class Settings:
     trials: np.ndarray  # (T,), the numbers of the trials
     epochs: list[int]  # those with rows in the finals, in increasing order
     lr: np.ndarray  # () or (T,)
-    widths: list[int]
-    seed: int
-    optimizer: str
-    batch: int | None
-    dtype: str
-    log_every: int
-    data_seed: np.ndarray  # (1,) or (T,)
-    device: str
-    keep_weights: bool
-    output_scale: float
-    prune_at: int
-    control: str
+    widths: list[int]  # neurons of every hidden layer
+    seed: int  # of all trials
+    optimizer: str  # "gd" or "adam"
+    batch: int | None  # points in a mini-batch
+    dtype: str  # "float32" or "float64"
+    log_every: int  # epochs
+    data_seed: np.ndarray  # (1,) or (T,), the trials whose data sets are used
+    device: str  # of torch
+    keep_weights: bool  # at every logged epoch
+    output_scale: float  # factor on the first weights of the output layer
+    prune_at: int  # epoch, or 0
+    control: str  # name of the control experiment
 
     def logged_epochs(self) -> list[int]:
         """Return the epochs at which something is logged or changed, in increasing order."""
@@ -1369,7 +1377,10 @@ class Settings:
         return sorted({0, *regular, *self.epochs, self.prune_at})
 
     def of_trials(self, value, places) -> np.ndarray:
-        """Return a value, one or one for each trial, of the trials at these places, in float64."""
+        """Return a value, () or (T,), for the networks at these places among all trials, (places,).
+
+        The result is in float64.
+        """
         return np.broadcast_to(np.asarray(value, dtype=float), self.trials.shape)[places]
 
 
@@ -1380,7 +1391,7 @@ class State(NamedTuple):
     mean: torch.Tensor  # (rows, T), Adam's mean of the gradients,
     square: torch.Tensor  # (rows, T), and of their squares
     decay: torch.Tensor  # (2, T), 0.9**t and 0.999**t after t steps of Adam
-    used: torch.Tensor  # (T,), neurons with a gate above 0.001, summed over the steps
+    used: torch.Tensor  # (T,), neurons with a gate above 0.001 after each step, summed over steps
     spent: torch.Tensor  # (T,), operations of what events did
     computed: int  # neurons that were computed, summed over the epochs
 
@@ -1399,17 +1410,18 @@ class Forces(NamedTuple):
 class Block:
     """Networks that train side by side, with their data: what the functions of training share.
 
-    The last network may stand there several times, so that a block is full.
+    The loops take full vectors of networks; so the last network may be repeated, and only the first
+    `count` networks are recorded.
     """
 
-    task: Task
-    growth: Growth
-    settings: Settings
-    places: np.ndarray  # (T,), places of the networks among all trials
-    count: int  # how many of them count; the others are copies of the last one
+    task: Task  # what they learn
+    growth: Growth  # how they grow
+    settings: Settings  # how they train
+    places: np.ndarray  # (T,), their places among all trials
+    count: int  # networks that are recorded
     x: torch.Tensor  # (I, P, T), training points first, in the precision of the training
     y: torch.Tensor  # (P, T)
-    forces: Forces
+    forces: Forces  # what moves each network
     stop: np.ndarray  # (1,), not 0 if the training shall end
 
     @property
@@ -1423,12 +1435,17 @@ class Block:
         return layer_shapes(self.settings.widths, self.task.inputs, self.task.outputs)
 
     def orders(self, first, last) -> np.ndarray:
-        """Return the order of the training points in every epoch, (epochs, P), or one for all."""
+        """Return the order of the training points in each epoch from first to last, (epochs, P).
+
+        It is the same for all networks. Without mini-batches there is one row for all epochs.
+        """
         points = self.task.train_points
         if self.settings.batch is None:
             return np.arange(points)[None]
-        generators = [np.random.default_rng([self.settings.seed, k]) for k in range(first, last)]
-        rows = [generator.permutation(points) for generator in generators]
+        rows = []
+        for epoch in range(first, last):
+            generator = np.random.default_rng([self.settings.seed, epoch])
+            rows.append(generator.permutation(points))
         return np.array(rows, dtype=np.int64).reshape(-1, points)
 
     def generators(self, epoch) -> list[np.random.Generator]:
@@ -1473,7 +1490,8 @@ def _first_state(block):
         block.task.outputs,
     )
     _, layers = unpack(theta, block.shapes)
-    layers[-1][1:] *= settings.output_scale
+    layers[-1][1:] *= settings.output_scale  # the layers are views, so this changes theta
+    # The first weights are numbers that the precision of the training can hold.
     theta = theta.to(block.dtype).double().to(settings.device)
     moments = torch.zeros_like(theta, dtype=block.dtype)
     return State(
@@ -1490,8 +1508,8 @@ def _first_state(block):
 class _Autograd:
     """The training of a block by autograd of the definition of its loss."""
 
-    lanes = 512  # networks in a block, at most
-    multiple = 1
+    most = 512  # networks in a block
+    multiple = 64  # a block is a multiple of this, so that torch's vectors are full
     threads = 1  # blocks that train at once, at most; torch divides the work of one by itself
 
     def __init__(self, block):
@@ -1536,19 +1554,22 @@ class _Autograd:
             y_hat = outputs(theta, x, growth, widths, block.task.outputs, gates)
             return task_loss(y_hat, y, block.task.loss).sum()
 
-        theta = state.theta.to(block.dtype)
+        theta = state.theta.to(block.dtype, copy=True).requires_grad_()
+        gates.requires_grad_()
         gradient = torch.zeros_like(theta)
         for part in chosen.split(max(CHUNK // max(widths), CHUNK_POINTS)):
             share = len(part) / len(chosen)
-            by_theta, by_gates = torch.func.grad(loss, argnums=(0, 1))(
-                theta, gates, block.x[:, part], block.y[part]
-            )
-            gradient += share * by_theta
-            gradient[0] += share * (slopes * by_gates).sum(0)
+            total = share * loss(theta, gates, block.x[:, part], block.y[part])
+            by_theta, by_gates = torch.autograd.grad(total, (theta, gates))
+            gradient += by_theta
+            gradient[0] += (slopes * by_gates).sum(0)
         return gradient
 
     def step(self, state, gradient) -> State:
-        """Return the state after one step along the gradient of the task loss and the size loss."""
+        """Return the state after one step along the gradient of the task loss and the size loss.
+
+        `gradient` (rows, T) is that of the task loss, and is changed.
+        """
         growth, forces = self.block.growth, self.block.forces
         mean, square, decay = state.mean, state.square, state.decay
         size = state.theta[0]
@@ -1567,7 +1588,7 @@ class _Autograd:
         if growth.opens == "rate":
             rate = rate * self.gates(state, growth.gate).double().mean(0)
         theta = state.theta - rate * change
-        theta[0] = size - forces.lr * forces.moves * change[0]
+        theta[0] = size - forces.lr * forces.moves * change[0]  # whatever the gates act on
 
         if growth.forgets:
             near = torch.abs(forces.target) / 100
@@ -1585,8 +1606,8 @@ class _Autograd:
 class _Loops:
     """The training of a block by the compiled loops of growloops.py."""
 
-    lanes = 256  # networks in a block, at most
-    multiple = 16  # networks in a vector of the processor; in full vectors each is on its own
+    most = 256  # networks in a block
+    multiple = 16  # networks in a vector of the processor; in full vectors none depends on others
     threads = math.inf
 
     def __init__(self, block):
@@ -1616,7 +1637,7 @@ class _Loops:
         """Train for the epochs from first to last."""
         points = self.block.task.train_points
         batch = self.block.settings.batch
-        at_once = max(1, last - first)
+        at_once = max(1, last - first)  # at the first record there is nothing to advance
         if batch:  # the orders of these epochs are held in memory
             at_once = max(1, MOST_PLACES // points)
 
@@ -1630,6 +1651,8 @@ class _Loops:
             orders = self.block.orders(epoch, until)
             data = _growloops().Points(self.train_x, self.train_y, orders, batch or points)
             computed += self.loops.advance(arrays, data, until - epoch)
+            if self.block.stop[0]:
+                break
         return trained._replace(computed=computed)
 
     def outputs(self, state) -> torch.Tensor:
@@ -1725,7 +1748,7 @@ def _measure(state, y_hat, block, epoch):
     y = block.y.double()
     train = slice(task.train_points)
     test = slice(task.train_points, None)
-    a_neuron = _flops(task, widths)  # for one point and epoch
+    a_neuron = _flops(task, widths)  # for one point and step
     steps = math.ceil(task.train_points / (settings.batch or task.train_points))
     points_of_a_step = task.train_points / steps  # on average: the last batch may be smaller
     record = {
@@ -1752,7 +1775,7 @@ def _measure(state, y_hat, block, epoch):
 
 
 def _flops(task, widths):
-    """Return the operations for one neuron, point and epoch, averaged over the layers.
+    """Return the operations for one neuron and point in a step, averaged over the layers.
 
     A tanh counts as one; with one input and one output there are 13.
     """
@@ -2006,7 +2029,7 @@ def _places_of_blocks(way, task, count, threads):
     length = 1
     if not task.large:
         share = math.ceil(count / threads / way.multiple)
-        length = min(way.lanes, share * way.multiple)
+        length = min(way.most, share * way.multiple)
     return [np.arange(first, min(first + length, count)) for first in range(0, count, length)]
 
 

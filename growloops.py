@@ -6,7 +6,8 @@ apply, and growlib alone imports this module.
 
 Lanes are the innermost axis of every array and the innermost loop, so that the processor works on
 16 of them at once. Where a data set is small, the lanes are networks, and each network has points
-of its own. Where it is large, the networks train one after the other, and the lanes are points.
+of its own. Where it is large, each network trains alone: its weights and gates have one lane, and
+the lanes of the workspace are points.
 
     H neurons, I inputs, O outputs, P points, L lanes
     size      (L,)           the size of each network
@@ -34,7 +35,8 @@ from numba.extending import intrinsic, overload
 
 # error_model: a division by zero gives infinity; numba's default checks every division, and a loop
 # with such a check is not vectorised. contract: a product and a sum may become one instruction.
-# Nothing else is allowed, so that sums keep their order.
+# Nothing else is allowed, so that sums keep their order. In ab + cd either product could be the one
+# that is not rounded, and full vectors could differ from others in this: so no line has such a sum.
 _OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}}
 _compiled = numba.njit(nogil=True, **_OPTIONS)
 
@@ -55,7 +57,8 @@ def _kept_on_disk(function):
 
 # ----------------------------------------------------------------------------- elementary functions
 # numba takes tanh, exp and sin from the C library, one number at a time. These are vectorised: they
-# are rational functions and polynomials without a branch.
+# are rational functions and polynomials without a branch. In compiled code `tanh` is one of the two
+# functions below it, by the precision of its argument, and so is `exp`.
 
 
 def tanh(z):
@@ -71,7 +74,10 @@ def _tanh(z):
 
 
 def _tanh_single(z):
-    """A rational function on |z| < 7.9, outside of which tanh is 1 in float32."""
+    """A rational function on |z| < 7.9, outside of which tanh is 1 in float32.
+
+    The coefficients are those of Eigen's tanh for float (Eigen/src/Core/MathFunctionsImpl.h).
+    """
     bound = np.float32(7.90531110763549805)
     z = min(max(z, -bound), bound)
     t = z * z
@@ -227,7 +233,7 @@ class Weights(NamedTuple):
 
 
 class State(NamedTuple):
-    """Networks in training."""
+    """Networks in training: the parts of growlib's `State` as named arrays."""
 
     weights: Weights  # in float64
     rounded: Weights  # in the precision of the training, like the next two
@@ -252,7 +258,10 @@ class Gates(NamedTuple):
     gate: np.ndarray  # (H, L), in the precision of the training
     slope: np.ndarray  # (H, L)
     mean: np.ndarray  # (L,), in float64, the mean over the neurons
-    reach: np.ndarray  # (2,), the first neuron that moves in any lane, and the last one + 1
+    # (2,): the neurons from reach[0] to before reach[1] are computed and moved; (H, 0) is none.
+    # Outside, all gates are shut and Adam's moments are 0, so nothing would change, and the
+    # gradient is left as it is. `Loops.advance` sets it, `open_gates` only extends it.
+    reach: np.ndarray
 
 
 class Workspace(NamedTuple):
@@ -261,9 +270,11 @@ class Workspace(NamedTuple):
     gradient: Weights  # in the precision of the training
     base: np.ndarray  # (H, n), bias and input from the size
     a: np.ndarray  # (H, n), tanh
-    y_hat: np.ndarray  # (O, n), outputs, and then the loss's derivatives with respect to them
-    z: np.ndarray  # (n,)
-    rates: np.ndarray  # (4, weights that are moved at once), in float64
+    y_hat: np.ndarray  # (O, n), outputs; after `_loss_slope` the loss's derivatives by them
+    z: np.ndarray  # (n,), the argument of tanh; on the way back the derivative by it
+    # (4, weights that are moved at once), in float64: the learning rates of the weights and of the
+    # size, and Adam's 1 / (1 - 0.9**t) and 1 / (1 - 0.999**t)
+    rates: np.ndarray
 
 
 # -------------------------------------------------------------------------------------------- gates
@@ -300,6 +311,7 @@ def open_gates(gates, size, kind):
     for j in range(lanes):
         gates.mean[j] /= width
 
+    # Where the gates act on something else, they are taken out here, behind their mean.
     if kind.opens != NEURONS:
         gates.gate[:] = 1
         gates.slope[:] = 0
@@ -546,13 +558,16 @@ def _loss_slope(y_hat, y, lanes, loss, share, sums):
         for o in range(outs):
             this_class = number(o)
             for j in range(lanes):
-                true = share if y[j] == this_class else number(0)
-                y_hat[o, j] = y_hat[o, j] * sums[j] - true
+                hit = share if y[j] == this_class else number(0)
+                y_hat[o, j] = y_hat[o, j] * sums[j] - hit
 
 
 @_compiled
 def _finish_gradient(g, w, gates, feeds):
-    """Complete the gradient by what is the same at every point: the gates, and the size."""
+    """Complete the gradient by what is the same at every point: the gates, and the size.
+
+    So far g.output holds the sum over the points without the gate.
+    """
     outs = w.output.shape[1]
     lanes = len(w.size)
     for h in range(gates.reach[0], gates.reach[1]):
@@ -596,8 +611,8 @@ def step(state, gates, kind, forces, work):
 
     before = size.copy()
     for j in range(lanes):
-        pull = 2.0 * forces.coupling[j] * (size[j] - forces.target[j])
-        g.size[j] = forces.heeds[j] * g.size[j] + pull
+        task = g.size[j] if forces.heeds[j] > 0 else 0.0
+        g.size[j] = task + 2.0 * forces.coupling[j] * (size[j] - forces.target[j])
         rates[0, j] = forces.lr[j]
         rates[1, j] = forces.lr[j] * forces.moves[j]
     if kind.opens == RATE:
@@ -655,14 +670,12 @@ def _move(w, r, mean, square, g, rate, rates, adam):
             r[j] = w[j]
         return
     number = g.dtype.type
-    old_mean = number(0.9)
     new_mean = number(0.1)
-    old_square = number(0.999)
     new_square = number(0.001)
     small = number(1e-8)
     for j in range(len(w)):
-        mean[j] = old_mean * mean[j] + new_mean * g[j]
-        square[j] = old_square * square[j] + new_square * g[j] * g[j]
+        mean[j] += new_mean * (g[j] - mean[j])
+        square[j] += new_square * (g[j] * g[j] - square[j])
         root = math.sqrt(square[j] * number(rates[3, j])) + small
         w[j] -= rate[j] * (mean[j] * number(rates[2, j]) / root)
         r[j] = w[j]
@@ -688,7 +701,7 @@ def train_networks(epochs, state, gates, kind, forces, points, work, stop):
     open_gates(gates, state.weights.size, kind)
     computed = 0
     for epoch in range(epochs):
-        computed += gates.reach[1] - gates.reach[0]
+        computed += max(0, gates.reach[1] - gates.reach[0])
         order = points.orders[min(epoch, len(points.orders) - 1)]
         for start in range(0, count, points.batch):
             chosen = order[start : start + points.batch]
@@ -710,7 +723,7 @@ def train_one(epochs, state, gates, kind, forces, points, work, stop):
     y = np.zeros((tiles, TILE), points.y.dtype)
     computed = 0
     for epoch in range(epochs):
-        computed += gates.reach[1] - gates.reach[0]
+        computed += max(0, gates.reach[1] - gates.reach[0])
         order = points.orders[min(epoch, len(points.orders) - 1)]
         for start in range(0, count, batch):
             chosen = order[start : start + batch]
@@ -760,7 +773,7 @@ def _fill_tiles(x, y, points, chosen):
 
 @_compiled
 def _step_and_open(state, gates, kind, forces, work):
-    """Take a step, and open the gates that belong to the new sizes."""
+    """Take a step, open the gates that belong to the new sizes, and count those that are used."""
     step(state, gates, kind, forces, work)
     open_gates(gates, state.weights.size, kind)
     limit = gates.gate.dtype.type(1e-3)
@@ -852,7 +865,7 @@ class Loops:
             reach=np.zeros(2, np.int64),
         )
         n = lanes if few else TILE
-        moved_at_once = lanes if few else max(width, outs)
+        moved_at_once = max(lanes, width, outs)
         self.work = Workspace(
             gradient=Weights(
                 size=np.zeros(lanes, dtype),

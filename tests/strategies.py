@@ -112,6 +112,7 @@ def calls(
         "log_every": st.integers(1, 3),
         "data_seed": st.none() | data_seeds | each_its_data_seed,
         "output_scale": st.sampled_from([1.0, 0.01]),
+        "compiled": st.sampled_from([None, False]),
     }
     for name, value in fixed.items():
         arguments[name] = st.just(value)

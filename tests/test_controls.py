@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from blocks import WAYS, advanced, block_of, state_of
 
 import growlib
 
@@ -141,10 +142,11 @@ ARRIVALS = [
 ]
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("target", [100.0, 60.0])
 @pytest.mark.parametrize("side", [-1, 1], ids=["from below", "from above"])
 def test_adam_forgets_when_a_size_comes_within_a_hundredth_of_its_target_and_no_other_time(
-    side, target
+    side, target, way
 ):
     before, after = torch.tensor([row[:2] for row in ARRIVALS], dtype=torch.float64).T
     size = target * (1 + side * before / 100)
@@ -153,41 +155,36 @@ def test_adam_forgets_when_a_size_comes_within_a_hundredth_of_its_target_and_no_
     state = adam_state(size)
 
     # A step at a rate of 1 tells at which rate each size gets to where it is to go.
-    step = size - step_of_the_size(state, target, lr=1.0)[0]
+    step = size - moved_by_moments(way, state, target, lr=1.0).theta[0]
     assert (step != 0).all()
-    done = step_of_the_size(state, target, lr=(size - next_size) / step)
-    torch.testing.assert_close(done[0], next_size, rtol=0, atol=1e-6)
-    moments = done[20:41]
-    assert [not of_network.any() for of_network in moments.T] == forgets
+    done = moved_by_moments(way, state, target, lr=((size - next_size) / step).numpy())
+    torch.testing.assert_close(done.theta[0], next_size, rtol=0, atol=1e-6)
+    for moments in (done.mean, done.square, 1 - done.decay):
+        assert [not of_network.any() for of_network in moments.T] == forgets
 
 
 def adam_state(size):
-    """Return the state of networks of two neurons, trained by Adam for five epochs, (rows, T)."""
+    """Return the state of networks of two neurons that Adam has trained for five epochs.
+
+    Their weights v and biases c are 0, and so are their outputs.
+    """
     theta = torch.rand(10, len(size), dtype=torch.float64)
     theta[0] = size
-    moments = torch.rand(2, 10, len(size), dtype=torch.float64)
-    moments[:, 0] = torch.tensor([[1.0], [1e-30]])
-    epochs = torch.full((1, len(size)), 5.0, dtype=torch.float64)
-    # theta, what Kahan's sum lost, moments, epochs; gates, slopes, largest size, neurons in use
-    return torch.cat([theta, torch.zeros_like(theta), *moments, epochs, torch.zeros(6, len(size))])
+    theta[-3:] = 0
+    mean, square = torch.rand(2, 10, len(size), dtype=torch.float64)
+    mean[0] = 1
+    square[0] = 1e-30
+    decay = torch.tensor([[0.9], [0.999]], dtype=torch.float64) ** 5
+    decay = decay.expand(2, len(size))
+    return state_of(theta, mean=mean, square=square, decay=decay)
 
 
-def step_of_the_size(state, target, lr):
+def moved_by_moments(way, state, target, lr):
     """Return the state after a step in which the losses have no gradient: the moments move it."""
-    networks = state.shape[1]
-    return growlib._update(
-        state,
-        torch.zeros(10, networks, dtype=torch.float64),
-        lr=lr,
-        target=torch.tensor(target).double(),
-        coupling=0.0,
-        moves=torch.ones(networks),
-        heeds=1.0,
-        growth=growlib.AuxiliaryWeight(forgets=True),
-        widths=[2],
-        shapes=growlib.layer_shapes(2),
-        optimizer="adam",
-    )
+    growth = growlib.AuxiliaryWeight(target=target, coupling=0.0, forgets=True)
+    nothing = torch.zeros(1, 3, len(state.used))  # the answer to any x is 0, and is right
+    block = block_of(growth, nothing, nothing[0], widths=[2], lr=lr, optimizer="adam")
+    return advanced(way, block, state)
 
 
 # ------------------------------------------------------------------------------------------ pruning
@@ -213,14 +210,17 @@ def test_pruning_keeps_the_neurons_with_the_largest_weights():
 
 
 def test_pruning_takes_the_optimizers_record_along():
-    theta = torch.arange(1.0, 15.0)[:, None]
-    moment = 10 * theta
-    epoch = torch.ones(1, 1)
-    pruned_theta, pruned_moment, pruned_epoch = growlib._pruned(
-        [theta.clone(), moment, epoch], torch.tensor([2.0]), growlib.layer_shapes(3)
-    )
-    torch.testing.assert_close(pruned_moment[1:], 10 * pruned_theta[1:])
-    assert pruned_theta[0] == 2
-    assert pruned_moment[0] == 10
-    assert pruned_epoch is epoch
-    assert sorted(pruned_theta[1:, 0].tolist()) == sorted(theta[1:, 0].tolist())
+    theta = torch.arange(1.0, 15.0, dtype=torch.float64)[:, None]
+    state = state_of(theta, mean=10 * theta, square=100 * theta)
+    x = torch.zeros(1, 3, 1)
+    block = block_of(growlib.AuxiliaryWeight(target=2.0), x, x[0], widths=[3])
+    pruned = growlib._prune(state, block)
+    torch.testing.assert_close(pruned.mean[1:], 10 * pruned.theta[1:])
+    torch.testing.assert_close(pruned.square[1:], 100 * pruned.theta[1:])
+    assert pruned.theta[0] == 2
+    assert pruned.mean[0] == 10
+    assert pruned.decay is state.decay
+    assert sorted(pruned.theta[1:, 0].tolist()) == sorted(theta[1:, 0].tolist())
+    assert not torch.equal(pruned.theta[1:], theta[1:])
+    assert state.theta is theta
+    assert theta[0] == 1

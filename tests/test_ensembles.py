@@ -41,7 +41,6 @@ def test_a_trial_of_a_large_set_is_the_same_to_the_bit_alone_and_among_others():
             optimizer="adam",
             lr=0.01,
             width=10,
-            compiled=True,
         )
         for trials in ([2], 4)
     )
@@ -107,8 +106,10 @@ def test_arms_trained_together_are_the_same_to_the_bit_as_alone():
         alone = short_run(arm)
         of_arm = slice(5 * k, 5 * k + 5)
         np.testing.assert_array_equal(run.weights[:, of_arm], alone.weights)
+        # the operations done are those of all networks side by side
         pd.testing.assert_frame_equal(
-            without(run.finals.iloc[of_arm], "seconds"), without(alone.finals, "seconds")
+            without(run.finals.iloc[of_arm], "seconds", "flops_done"),
+            without(alone.finals, "seconds", "flops_done"),
         )
 
 

@@ -1,15 +1,17 @@
 """The network: its layers, first weights, outputs and losses, and the gradient that trains it.
 
-Each is held against formulas written independently of growlib, and the gradient against finite
-differences and autograd.
+Each is held against formulas written independently of growlib, and the gradient, in every way of
+training, against finite differences and autograd. What the loops alone do is in test_loops.py.
 """
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from blocks import WAYS, block_of, gradient_of
 
 import growlib
 
@@ -182,13 +184,17 @@ def random_networks(growth, loss, inputs, count, widths):
 # -------------------------------------------------------------------- the gradient of the task loss
 
 
-def gradient_of_task_loss(theta, x, y, growth, widths, count, loss):
-    """Return the gradient that training takes for networks of these widths, (rows, T)."""
-    gradient = growlib._gradient if len(widths) == 1 else growlib._by_autograd
-    gates, slopes = growlib._gates(growth, theta[0], widths).chunk(2)
-    shapes = growlib.layer_shapes(widths, len(x), count)
-    share = 1 / x.shape[1]  # of a point in the mean
-    return gradient(theta, gates, slopes, x, y, share, growth, shapes, loss)
+def ways_for(widths):
+    """Return the ways to train networks of these widths; the loops take one hidden layer alone."""
+    return WAYS if len(widths) == 1 else ["autograd"]
+
+
+def task_gradient(way, theta, x, y, growth, widths, count, loss):
+    """Return the gradient of the task loss alone that training takes, (rows, T)."""
+    # nothing else moves the networks, and the whole rate is theirs
+    growth = replace(growth, coupling=0.0, frozen=False, speed=1.0, learns_from="loss")
+    block = block_of(growth, x, y, loss, widths, count)
+    return gradient_of(way, block, theta)
 
 
 @pytest.mark.parametrize("widths", [[7], [5, 4]])
@@ -207,20 +213,23 @@ def gradient_of_task_loss(theta, x, y, growth, widths, count, loss):
 )
 def test_gradient_agrees_with_autograd_and_finite_differences(growth, loss, inputs, count, widths):
     theta, x, y = random_networks(growth, loss, inputs, count, widths)
-    found = gradient_of_task_loss(theta, x, y, growth, widths, count, loss)
 
     def total(theta):
         return growlib.task_loss(growlib.outputs(theta, x, growth, widths, count), y, loss)
 
     by_autograd = torch.func.grad(lambda theta: total(theta).sum())(theta)
-    np.testing.assert_allclose(found, by_autograd, atol=1e-13)
     for row in (0, 1, 9, -1):
         step = torch.zeros_like(theta)
         step[row] = 1e-6
         by_differences = (total(theta + step) - total(theta - step)) / 2e-6
-        np.testing.assert_allclose(found[row], by_differences, atol=1e-7)
+        np.testing.assert_allclose(by_autograd[row], by_differences, atol=1e-7)
+
+    for way in ways_for(widths):
+        found = task_gradient(way, theta, x, y, growth, widths, count, loss)
+        np.testing.assert_allclose(found, by_autograd, atol=1e-14 * len(theta))
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -236,21 +245,17 @@ def test_gradient_agrees_with_autograd_and_finite_differences(growth, loss, inpu
 @pytest.mark.parametrize(
     "method", [growlib.AuxiliaryWeight, growlib.ControllerMask], ids=lambda m: m.__name__
 )
-def test_gradient_under_every_control_agrees_with_autograd(fields, method):
+def test_gradient_under_every_control_agrees_with_autograd(fields, method, way):
     if method is growlib.ControllerMask and fields.get("mask") == "reversed":
         pytest.skip("a controller has no order to reverse")
-    if method is growlib.ControllerMask:
-        growth = method(**fields, learns_from="loss")
-    else:
-        growth = method(**fields)
-
+    growth = method(**fields)
     width = 5
     theta = growlib.initial_weights(0, range(4), width, growth)
     theta[0] = torch.tensor([0.4, 1.7, 3.2, 4.6])
     if method is growlib.ControllerMask:
         theta[0] /= width
     x, y = (torch.tensor(part) for part in growlib.task("cubic-1").draw(0, range(4)))
-    found = gradient_of_task_loss(theta, x, y, growth, [width], 1, "squared")
+    found = task_gradient(way, theta, x, y, growth, [width], 1, "squared")
 
     theta.requires_grad_()
     y_hat = growlib.outputs(theta, x, growth, width)
@@ -261,45 +266,17 @@ def test_gradient_under_every_control_agrees_with_autograd(fields, method):
 # ------------------------------------------------------------------- the gradient of the whole loss
 
 
-def gradient_of_a_step(theta, x, y, loss, moves=1.0):
-    """Return the gradient of the whole loss as one step of gradient descent shows it, (rows,).
-
-    The network is one of nine neurons with the default growth; with `moves` of 0 its size is
-    frozen. The learning rate is a power of two, so dividing the step by it rounds nothing.
-    """
-    rate = 2.0**-20
-    x, y = (torch.tensor(part)[:, None] for part in (x, y))
-    shapes = growlib.layer_shapes(9)
-    gates = growlib._gates(GROWTH, theta[0], [9])
-    gradient = growlib._gradient(
-        theta, *gates.chunk(2), x[None], y, 1 / len(x), GROWTH, shapes, loss
-    )
-    # The state: theta, what Kahan's sum lost, gates and slopes, largest size, neurons in use.
-    nothing = torch.zeros_like(theta)
-    state = torch.cat([theta, nothing, gates, theta[:1], nothing[:1]])
-    lr, target, coupling, speed, heeds = (
-        torch.tensor([value], dtype=torch.float64) for value in (rate, 5.0, 0.1, moves, 1.0)
-    )
-    after = growlib._update(
-        state,
-        gradient,
-        lr,
-        target,
-        coupling,
-        speed,
-        heeds,
-        growth=GROWTH,
-        widths=[9],
-        shapes=shapes,
-        optimizer="gd",
-    )
-    moved, lost, *_ = after.split(growlib._rows_of(shapes, "gd"))
-    return ((theta - moved + lost) / rate)[:, 0].numpy()
+def gradient_of_whole_loss(theta, x, y, loss, way="networks", frozen=False):
+    """Return the gradient that a step takes, (rows,), of one network with the default growth."""
+    growth = replace(GROWTH, frozen=frozen)
+    block = block_of(growth, np.reshape(x, (1, -1, 1)), np.reshape(y, (-1, 1)), loss)
+    return gradient_of(way, block, theta)[:, 0].numpy()
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 @pytest.mark.parametrize("size", SMOOTH_SIZES)
-def test_gradient_of_a_step_agrees_with_finite_differences(loss, size):
+def test_gradient_of_a_step_agrees_with_finite_differences(loss, size, way):
     network = PaperNetwork.of_nine_neurons(size)
     x = np.random.default_rng(1).uniform(-1, 1, 11)
     y = (x > 0).astype(float) if loss == "logistic" else x**3
@@ -311,13 +288,14 @@ def test_gradient_of_a_step_agrees_with_finite_differences(loss, size):
     h = 1e-6
     steps = h * np.eye(len(flat))
     expected = [(total(flat + step) - total(flat - step)) / (2 * h) for step in steps]
-    found = gradient_of_a_step(network.theta(), x, y, loss)
+    found = gradient_of_whole_loss(network.theta(), x, y, loss, way)
     np.testing.assert_allclose(found, expected, atol=2e-9)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 @pytest.mark.parametrize("size", SIZES)
-def test_gradient_of_a_step_agrees_with_autograd(loss, size):
+def test_gradient_of_a_step_agrees_with_autograd(loss, size, way):
     theta = PaperNetwork.of_nine_neurons(size).theta()
     x = np.linspace(-0.9, 1, 13)
     y = (x > 0).astype(float) if loss == "logistic" else x**3
@@ -328,32 +306,36 @@ def test_gradient_of_a_step_agrees_with_autograd(loss, size):
         return (task_loss + growlib.size_loss(theta[0], 5.0, 0.1)).sum()
 
     by_autograd = torch.func.grad(total)(theta)[:, 0]
-    np.testing.assert_allclose(gradient_of_a_step(theta, x, y, loss), by_autograd, atol=1e-9)
+    found = gradient_of_whole_loss(theta, x, y, loss, way)
+    np.testing.assert_allclose(found, by_autograd, atol=1e-14)
 
 
-def test_the_task_loss_reaches_the_size():
+@pytest.mark.parametrize("way", WAYS)
+def test_the_task_loss_reaches_the_size(way):
     theta = PaperNetwork.of_nine_neurons(2.5).theta()
     x = np.linspace(-1, 1, 8)
-    of_whole_loss = gradient_of_a_step(theta, x, x**3, "squared")[0]
+    of_whole_loss = gradient_of_whole_loss(theta, x, x**3, "squared", way)[0]
     of_size_loss = 2 * 0.1 * (2.5 - 5)
     assert abs(of_whole_loss - of_size_loss) > 1e-3
 
 
-def test_a_frozen_size_gets_no_gradient_and_the_weights_get_the_same():
+@pytest.mark.parametrize("way", WAYS)
+def test_a_frozen_size_gets_no_gradient_and_the_weights_get_the_same(way):
     theta = PaperNetwork.of_nine_neurons(5.0).theta()
     x = np.linspace(-1, 1, 8)
-    moving = gradient_of_a_step(theta, x, x**3, "squared", moves=1.0)
-    frozen = gradient_of_a_step(theta, x, x**3, "squared", moves=0.0)
+    moving = gradient_of_whole_loss(theta, x, x**3, "squared", way)
+    frozen = gradient_of_whole_loss(theta, x, x**3, "squared", way, frozen=True)
     assert frozen[0] == 0
     assert moving[0] != 0
     np.testing.assert_array_equal(moving[1:], frozen[1:])
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("size", [0.0, 2.0, 2.5])
-def test_neurons_above_the_size_get_no_gradient(size):
+def test_neurons_above_the_size_get_no_gradient(size, way):
     theta = PaperNetwork.of_nine_neurons(size).theta()
     x = np.linspace(-1, 1, 8)
-    gradient = torch.tensor(gradient_of_a_step(theta, x, x**3, "squared"))[:, None]
+    gradient = torch.tensor(gradient_of_whole_loss(theta, x, x**3, "squared", way))[:, None]
     _, (hidden, output) = growlib.unpack(gradient, growlib.layer_shapes(9))
     shut = math.ceil(size)  # the first neuron that is shut, counted from 0
     assert (hidden[:, shut:] == 0).all()

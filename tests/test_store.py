@@ -134,8 +134,16 @@ ONE_EPOCH_STORED = {"figure-3", "figure-4"}  # of several that are trained
 RATES_ARE_TRIED = {"tuning", "controls"}  # some of which are too large, so that trials diverge
 
 
+# METHOD 2 replaced the training step; until `make paper` has computed a study anew, data/ holds
+# what METHOD 1 computed with the same settings.
+METHODS = {growlib.METHOD, 1}
+
+
 @pytest.mark.parametrize("study", studies.STUDIES)
-def test_the_committed_studies_are_complete(study):
+def test_the_committed_studies_are_complete(study, monkeypatch):
+    about = studies.about_stored(study)
+    assert about["method"] in METHODS
+    monkeypatch.setattr(growlib, "METHOD", about["method"])
     assert studies.is_stored(study)
     finals = studies.stored(study)
     expected = 0
@@ -150,17 +158,19 @@ def test_the_committed_studies_are_complete(study):
     assert history.groupby(["task", "arm"])["epoch"].nunique().max() <= 200
     assert set(studies.stored(study, "curves")["kind"]) <= {"prediction", "confusion"}
 
-    about = studies.about_stored(study)
-    assert about["compiled"]
+    assert about.get("compiled") or about["numba"]
     assert about["core_minutes"] > 0
     assert about["settings"] == json.loads(json.dumps(about["settings"]))
 
 
 def test_stored_trials_can_be_made_again():
-    """Two trials of Figure 5; the tolerance allows for the rounding of another processor."""
-    settings = studies.published("figure-5")[0] | {"trials": range(4321, 4323)}
+    """Two trials of Figure 3; the tolerance allows for the rounding of another processor."""
+    settings = studies.published("figure-3")[0] | {"trials": range(4321, 4323)}
     again = growlib.fit(settings.pop("task"), settings.pop("growth"), **settings).finals
-    stored = studies.stored("figure-5").query("arm == 'growing' and 4321 <= trial < 4323")
+    again = again[again["epochs"] == 40_000]
+    stored = studies.stored("figure-3").query(
+        "task == 'bessel-sum' and arm == 'growing' and 4321 <= trial < 4323"
+    )
     np.testing.assert_allclose(stored["test_task_loss"], again["test_task_loss"], rtol=1e-3)
     np.testing.assert_allclose(stored["size"], again["size"], rtol=1e-5)
 

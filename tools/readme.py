@@ -354,8 +354,7 @@ def main_series() -> pd.DataFrame:
 
     That is bessel-grid with all points at a learning rate of 0.0003.
     """
-    finals = studies.stored("scaling").query("task == 'bessel-grid' and points == 32768")
-    return finals[np.isclose(finals["lr"], 3e-4)]
+    return studies.stored("scaling-width")
 
 
 def fitted(along: str) -> pd.DataFrame:
@@ -397,9 +396,7 @@ def last_crossing(width: np.ndarray, lead: np.ndarray) -> float:
 
 def tuned_widths() -> tuple[str, str]:
     """Return the widths where growing is ahead, and behind, with each arm at its best rate."""
-    finals = studies.stored("scaling").query(
-        "task == 'bessel-grid' and points == 4096 and control == 'none'"
-    )
+    finals = studies.stored("scaling-rates").query("control == 'none'")
     losses = finals.pivot(
         index=["arm", "lr", "width"], columns="trial", values="test_task_loss"
     ).sort_index()
@@ -422,7 +419,10 @@ def tuned_widths() -> tuple[str, str]:
 
 def spirals_compared() -> pd.DataFrame:
     """Return the ratio of mean errors, growing over static, in every setting of the spirals."""
-    finals = studies.stored("scaling").query("task == 'spirals' and points < 30_000")
+    finals = pd.concat(
+        [studies.stored("scaling-classes-5-9"), studies.stored("scaling-classes-3-7")],
+        ignore_index=True,
+    )
     finals = finals.assign(error=1 - finals["accuracy"])
     settings = ["lr", "classes", "width"]
     return statistics.compare(finals, "error", "static", settings, measures=["ratio of means"])

@@ -1,19 +1,25 @@
-"""Measure the speed, the memory and the start-up time of growlib beside plain PyTorch and JAX.
+"""Measure the speed, the memory and the start-up time of growlib beside what else there is.
 
-    make bench          # writes figures/benchmarks.md, its plots and two passages of the README
-    make bench JAX=1    # also measures JAX, which gets an environment of its own
+    make bench                # writes figures/benchmarks.md, its plots, two passages of the README
+    make bench JAX=1          # also measures JAX, which gets an environment of its own
+    make bench BASE=COMMIT    # also measures this version beside that of a commit
 
+Others are plain PyTorch and, if there is a C++ compiler, a loop in C++ for one case (loop.cpp).
 One run measures everything, so that ratios hold on a machine whose speed drifts. It uses growlib,
 growkit.studies, growkit.tables and growkit.figures.
 """
 
 import argparse
+import contextlib
 import functools
+import io
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -26,10 +32,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from beside import FITS, all_open, table
 from matplotlib.figure import Figure
 
 import growlib
-from growkit import figures, studies, tables
+from growkit import figures, studies
 
 ROOT = Path(__file__).resolve().parents[2]
 JAX = ROOT / ".cache" / "jax-venv" / "bin" / "python"
@@ -42,7 +49,7 @@ class Scale:
     """How much is measured; the tests measure far less."""
 
     rounds: int = 5
-    trials: int = 1000
+    trials: int = 1024
     epochs: int = 8000  # of one call of fit; the slower ways train for fewer
     counts: tuple = (64, 128, 256, 512, 1024, 2048, 4096, 8192)  # trials
     widths: tuple = (4, 8, 16, 32, 64)
@@ -56,6 +63,8 @@ class Scale:
     cells: int = 4  # of the study
     cell_seconds: int = 12
     starts: bool = True  # whether to measure what starts processes
+    base: str = ""  # the commit beside which this version is measured
+    share: float = 1.0  # of the epochs that are measured there
 
     @property
     def few(self) -> int:
@@ -119,11 +128,11 @@ def in_a_process(code: str, *arguments, **environment) -> list[float]:
 # Each way returns its rate in trial-steps a second: epochs × networks / seconds.
 
 
-def rate_of_fit(trials: int, epochs: int, **options) -> float:
+def rate_of_fit(trials: int, epochs: int, growth: growlib.Growth | None = None, **options) -> float:
     """Return the rate of `growlib.fit`."""
 
     def work():
-        growlib.fit("bessel-j0", trials=trials, epochs=epochs, log_every=epochs, **options)
+        growlib.fit("bessel-j0", growth, trials=trials, epochs=epochs, log_every=epochs, **options)
 
     return trials * epochs / timed(work)
 
@@ -201,63 +210,109 @@ def rate_of_single_networks(epochs: int) -> float:
     return epochs / timed(work)
 
 
-class Jax:
-    """JAX in a process of its own, which measures its rate with a layout whenever it is asked."""
+class Helper:
+    """A process of its own that answers every line of its input with a number."""
 
-    def __init__(self, trials: int, epochs: int):
-        script = Path(__file__).with_name("jax_steps.py")
+    def __init__(self, *command, **environment):
         self.process = subprocess.Popen(
-            [JAX, script, str(trials), str(epochs)],
+            list(map(str, command)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=os.environ | environment,
         )
 
-    def __call__(self, layout: str) -> float:
-        print(layout, file=self.process.stdin, flush=True)
+    def __call__(self, line: str) -> float:
+        print(line, file=self.process.stdin, flush=True)
         return float(self.process.stdout.readline())
 
     def close(self):
         self.process.communicate()
 
 
+def compiled_loop(folder: Path) -> Path | None:
+    """Compile loop.cpp into the folder; return the program, or None without a C++ compiler."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        return None
+    program = folder / "loop"
+    options = ["-O3", "-march=native", "-ffast-math", "-pthread"]
+    source = Path(__file__).with_name("loop.cpp")
+    subprocess.run([compiler, *options, source, "-o", program], check=True)
+    return program
+
+
+def rate_of_loop(program: Path, trials: int, epochs: int, start: float = 0.0) -> float:
+    """Return the rate of the loop in C++; the trained theta is in the file beside the program."""
+    theta = growlib.initial_weights(0, range(trials), WIDTH, growlib.AuxiliaryWeight(start=start))
+    points = [values.T for values in training_points(trials)]  # x and y, (P, T)
+    file = program.with_suffix(".networks")
+    np.concatenate([theta, *points]).astype(np.float32).tofile(file)
+    command = [program, file, trials, epochs, torch.get_num_threads()]
+    done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+OURS = "growlib.fit"
+LOOP = "C++, 16 networks in registers"
+OTHER_WORK = {  # rows with work of their own, which no other way does
+    f"growlib.fit, {WIDTH} neurons open, Adam": {"growth": all_open(WIDTH), "optimizer": "adam"},
+    "growlib.fit, 64 neurons open": {"growth": all_open(64), "width": 64},
+}
+
+
 def trial_steps(scale: Scale) -> tuple[str, pd.DataFrame]:
     """Return a table of the ways, and their rates, a row a round and a column a way."""
     partial = functools.partial
     trials = scale.trials
-    epochs = scale.epochs
+
+    def epochs(share):
+        return max(1, scale.epochs // share)
+
     ways = {
-        "growlib.fit": partial(rate_of_fit, trials, epochs),
-        "growlib.fit, float64": partial(rate_of_fit, trials, epochs, dtype="float64"),
-        "torch.tanh alone (the wall)": partial(rate_of_tanh, trials, max(1, epochs // 20)),
-        "growlib.fit, not compiled": partial(
-            rate_of_fit, trials, max(1, epochs // 80), compiled=False
+        OURS: partial(rate_of_fit, trials, epochs(1)),
+        "growlib.fit, float64": partial(rate_of_fit, trials, epochs(1), dtype="float64"),
+        "growlib.fit by autograd (compiled=False)": partial(
+            rate_of_fit, trials, epochs(80), compiled=False
         ),
         "PyTorch, eager, autograd, ensemble first": partial(
-            rate_of_eager_ensemble, trials, max(1, epochs // 40)
+            rate_of_eager_ensemble, trials, epochs(40)
         ),
-        "PyTorch, one network at a time": partial(rate_of_single_networks, max(1, epochs // 8)),
+        "PyTorch, one network at a time": partial(rate_of_single_networks, epochs(8)),
+        "torch.tanh alone (the wall)": partial(rate_of_tanh, trials, epochs(20)),
     }
-    jax = Jax(trials, max(1, epochs // 4)) if JAX.exists() else None
-    if jax:
-        for layout in ("first", "last"):
-            ways[f"JAX, ensemble axis {layout}"] = partial(jax, layout)
+    for name, options in OTHER_WORK.items():
+        ways[name] = partial(rate_of_fit, trials, epochs(8), **options)
+    missing = []
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        program = compiled_loop(folder)
+        if program:
+            ways[LOOP] = partial(rate_of_loop, program, trials, epochs(1))
+        else:
+            missing.append((LOOP, "not measured (no C++ compiler)", ""))
+        if JAX.exists():
+            script = Path(__file__).with_name("jax_steps.py")
+            jax = stack.enter_context(contextlib.closing(Helper(JAX, script, trials, epochs(4))))
+            for layout in ("first", "last"):
+                ways[f"JAX, ensemble axis {layout}"] = partial(jax, layout)
+        else:
+            missing.append(("JAX", "not measured (`make bench JAX=1`)", ""))
 
-    in_turn(ways, 1)  # compiles
-    rates = in_turn(ways, scale.rounds)
-    if jax:
-        jax.close()
-        slower_layout = rates.filter(like="JAX").median().idxmin()
-        rates = rates.drop(columns=slower_layout)
+        in_turn(ways, 1)  # compiles
+        rates = in_turn(ways, scale.rounds)
 
+    of_jax = rates.filter(like="JAX").median()
+    if len(of_jax) > 0:
+        rates = rates.drop(columns=of_jax.idxmin())  # the slower layout
     rows = []
     for name in rates:
-        faster_by = "" if name == "growlib.fit" else ratio(rates["growlib.fit"], rates[name])
+        faster_by = ""
+        if name != OURS and name not in OTHER_WORK:
+            faster_by = ratio(rates[OURS], rates[name])
         rows.append((name, summary(rates[name] / 1e6), faster_by))
-    if not jax:
-        rows.append(("JAX", "not measured (`make bench JAX=1`)", ""))
     heads = ["way", "million trial-steps a second", "growlib.fit is faster by"]
-    return markdown(heads, rows), rates
+    return markdown(heads, rows + missing), rates
 
 
 # --------------------------------------------------------------------------------- what a fit costs
@@ -285,9 +340,7 @@ def cost(scale: Scale) -> tuple[str, dict[str, pd.DataFrame]]:
         )
 
     def fit_of_width(width):
-        # All neurons are open, so that all of them are computed.
-        growth = growlib.AuxiliaryWeight(start=width, target=width, frozen=True)
-        return fit(growth=growth, width=width)
+        return fit(growth=all_open(width), width=width)
 
     def fit_of_points(count):
         return fit(growlib.task("bessel-j0", points=count + 10, test_points=10))
@@ -400,17 +453,9 @@ def large_sets(scale: Scale) -> str:
     return markdown(heads, rows)
 
 
-def benchmark_table(rows: int) -> growlib.Task:
-    """Return the task of a table of 50 columns and a target that a small network can learn."""
-    generator = np.random.default_rng(0)
-    columns = generator.standard_normal((rows, 50))
-    target = np.tanh(columns @ generator.standard_normal(50) / 7)
-    return tables.task_from_frame(pd.DataFrame(columns).assign(y=target), "y")
-
-
 def mini_batches(scale: Scale) -> str:
     """Return a table of seconds an epoch of mini-batches on a table, beside the plain loop."""
-    task = benchmark_table(scale.rows)
+    task = table(scale.rows)
 
     def fit(width, batch, epochs):
         return timed(
@@ -455,6 +500,50 @@ def mini_batches(scale: Scale) -> str:
     return markdown(heads, rows)
 
 
+# ------------------------------------------------------------------------------- beside a commit
+
+
+@contextlib.contextmanager
+def checkout(commit: str):
+    """Give a folder with the Python files of a commit."""
+    command = ["git", "archive", "--format=tar", commit, "*.py", "*.toml"]
+    archive = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+            files.extractall(folder, filter="data")
+        yield folder
+
+
+def beside(scale: Scale) -> str:
+    """Return a table of the seconds of fits by the version of a commit and by this one."""
+    script = Path(__file__).with_name("beside.py")
+    with contextlib.ExitStack() as stack:
+        folders = {"base": stack.enter_context(checkout(scale.base)), "ours": ROOT}
+        helpers = {}
+        for name, folder in folders.items():
+            helper = Helper(
+                sys.executable, script, scale.share, PYTHONPATH=str(folder), OMP_NUM_THREADS="2"
+            )
+            helpers[name] = stack.enter_context(contextlib.closing(helper))
+
+        rows = []
+        for name, fit in FITS.items():
+            ways = {each: functools.partial(helper, name) for each, helper in helpers.items()}
+            in_turn(ways, 1)  # compiles
+            found = in_turn(ways, scale.few)
+            rows.append(
+                (
+                    name,
+                    f"{max(1, round(scale.share * fit.epochs)):,}",
+                    summary(found["base"]),
+                    summary(found["ours"]),
+                    ratio(found["base"], found["ours"]),
+                )
+            )
+    heads = ["fit", "epochs", f"commit {scale.base}: s", "this version: s", "faster by"]
+    return markdown(heads, rows)
+
+
 # --------------------------------------------------------------------- memory, start, study engine
 # Code that `in_a_process` runs.
 
@@ -475,18 +564,29 @@ kilobytes = int(re.search(r"VmHWM:\s*(\d+)", status)[1])
 print(seconds, kilobytes / 1024)
 """
 
-TWO_FITS = """
+IMPORTS_AND_FITS = """
 import time
 
+times = [time.perf_counter()]
+import torch
+times.append(time.perf_counter())
 import growlib
-
-def seconds_of_fit(epochs):
-    began = time.perf_counter()
+times.append(time.perf_counter())
+for epochs in (100, 4):
     growlib.fit("bessel-j0", trials=128, epochs=epochs, log_every=epochs)
-    return time.perf_counter() - began
-
-print(seconds_of_fit(100), seconds_of_fit(4))
+    times.append(time.perf_counter())
+print(*(after - before for before, after in zip(times, times[1:])))
 """
+
+
+class StartTimes(NamedTuple):
+    """What IMPORTS_AND_FITS prints: the seconds of each step, one after the other."""
+
+    torch: float
+    growlib: float
+    first_fit: float
+    second_fit: float
+
 
 FIRST_PICTURE = """
 import pathlib
@@ -570,17 +670,20 @@ def starts(scale: Scale) -> str:
     rounds = []
     for _ in range(scale.few):
         with tempfile.TemporaryDirectory() as empty:
-            cold, _ = in_a_process(TWO_FITS, TORCHINDUCTOR_CACHE_DIR=empty)
+            cold = StartTimes(*in_a_process(IMPORTS_AND_FITS, NUMBA_CACHE_DIR=empty))
             # By now the folder holds what the first process compiled.
-            warm, second = in_a_process(TWO_FITS, TORCHINDUCTOR_CACHE_DIR=empty)
-        imported, _ = in_a_process(IMPORT_AND_PEAK.format(work=""))
+            warm = StartTimes(*in_a_process(IMPORTS_AND_FITS, NUMBA_CACHE_DIR=empty))
         (picture,) = in_a_process(FIRST_PICTURE)
         rounds.append(
             {
-                "import growlib": imported,
-                "first fit, empty compiler cache": cold,
-                "first fit, full compiler cache": warm,
-                "second fit (4 epochs)": second,
+                "import torch": warm.torch,
+                "import growlib, torch included": warm.torch + warm.growlib,
+                "first fit, cold: the compiler's cache is empty": cold.first_fit,
+                "first fit, from the cache on disk": warm.first_fit,
+                "import growlib and first fit from the cache, beyond import torch": (
+                    warm.growlib + warm.first_fit
+                ),
+                "second fit (4 epochs)": warm.second_fit,
                 "first picture of notebook 01": picture,
             }
         )
@@ -639,7 +742,10 @@ def machine() -> str:
     if cpuinfo.exists():
         models = re.findall(r"model name\s*: (.*)", cpuinfo.read_text())
         processor = models[0] if models else "unknown processor"
-    kernel = "compiled (TorchInductor, C++)" if growlib.has_compiler() else "eager"
+    kernel = "autograd (no numba)"
+    loops = growlib._growloops()
+    if loops:
+        kernel = f"numba {loops.numba.__version__}"
     return (
         f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
         f"{torch.backends.cpu.get_cpu_capability()}; torch {torch.__version__.split('+')[0]}, "
@@ -655,14 +761,14 @@ def draw_rates(rates: pd.DataFrame) -> Figure:
     middle = millions.median()
     errors = [middle - millions.min(), millions.max() - middle]
     ours, others = figures.COLOURS["growing"], figures.COLOURS["static"]
-    colours = [ours if name == "growlib.fit" else others for name in millions]
+    colours = [ours if name == OURS else others for name in millions]
 
-    figure, axes = figures.new_figure(height=2.6, width=7)
+    figure, axes = figures.new_figure(height=3.4, width=7)
     axes[0, 0].barh(millions.columns, middle, xerr=errors, color=colours)
     axes[0, 0].set(
         xscale="log",
         xlabel="million trial-steps a second",
-        title=f"Gradient descent, {WIDTH} neurons, {POINTS} points",
+        title=f"Gradient descent, {WIDTH} neurons, {POINTS} points, where nothing else is said",
     )
     return figure
 
@@ -696,7 +802,8 @@ of single rounds.
 
 A trial-step is one epoch of one network. {trials:,} growing networks (N∞ = 5) of {width} neurons
 learn {points} points by gradient descent, in float32 unless the table says otherwise, on all cores;
-{rounds} rounds.
+{rounds} rounds. growlib and the loop in C++ compute the neurons that are open, the other ways all
+of them. The loop in C++ can train these networks only, in float32 throughout, and keeps no record.
 
 {rate_table}
 
@@ -724,11 +831,23 @@ layers; {few} rounds.
 
 {batch_table}
 
-{starts}The two commands, when they last ran to their end:
+{starts}{beside}## Commands
+
+The two commands, when they last ran to their end:
 
 {command_table}
 
 This run took {minutes:.1f} minutes.
+"""
+
+BESIDE = """## Beside commit {base}
+
+The same fits by the version of this commit and by this one, each in a process of its own with two
+threads; {few} rounds. The time is that of the epochs alone, unless it says the whole fit.
+Compilation is not counted.
+
+{table}
+
 """
 
 STARTS = """## Memory and start
@@ -754,6 +873,9 @@ def page(scale: Scale, folder: Path) -> dict[str, str]:
     began = time.perf_counter()
     where = machine()
 
+    beside_part = ""
+    if scale.base:  # first, so that a commit that git does not know is refused at once
+        beside_part = BESIDE.format(base=scale.base, few=scale.few, table=beside(scale))
     rate_table, rates = trial_steps(scale)
     cost_table, seconds = cost(scale)
     figures.save_figure(draw_rates(rates), "benchmarks_steps", "paper", str(folder))
@@ -772,7 +894,6 @@ def page(scale: Scale, folder: Path) -> dict[str, str]:
             start_table=starts(scale),
             engine=passages["engine"],
         )
-
     text = PAGE.format(
         machine=where,
         trials=scale.trials,
@@ -787,6 +908,7 @@ def page(scale: Scale, folder: Path) -> dict[str, str]:
         rows=scale.rows,
         batch_table=batch_table,
         starts=starts_part,
+        beside=beside_part,
         command_table=commands(),
         minutes=(time.perf_counter() - began) / 60,
     )
@@ -796,11 +918,13 @@ def page(scale: Scale, folder: Path) -> dict[str, str]:
 
 def main() -> None:
     """Run the benchmark at full scale and write the page and the passages of the README."""
-    argparse.ArgumentParser(description=__doc__.split("\n", 1)[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--base", default="", help="a commit to measure this version beside")
+    base = parser.parse_args().base
     sys.path.insert(0, str(ROOT / "tools"))
     from readme import between
 
-    passages = page(Scale(), ROOT / "figures")
+    passages = page(Scale(base=base), ROOT / "figures")
     readme = ROOT / "README.md"
     text = readme.read_text()
     for name, content in passages.items():
