@@ -137,7 +137,7 @@ def _exp_double(x):
 
 
 def _exp_single(x):
-    k = math.floor(x * np.float32(1.44269504) + np.float32(0.5))
+    k = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
     r = x - k * np.float32(0.693359375)
     r = r - k * np.float32(-2.12194440e-4)
     p = np.float32(1.0 / 5040.0)

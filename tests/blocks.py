@@ -111,7 +111,7 @@ def gradient_of(way, block, theta):
     return theta - advanced(way, block, state_of(theta)).theta
 
 
-# ------------------------------------------------------------------- fits for a process of their own
+# ----------------------------------------------------------------- fits for a process of their own
 
 
 def weights_of_small_fits(dtype, few_alone=False):
@@ -127,7 +127,7 @@ def weights_of_small_fits(dtype, few_alone=False):
     tasks = {
         "squared": growlib.task("cubic-1", points=5, test_points=1),
         "logistic": growlib.task("square-wave", points=5, test_points=1),
-        "softmax": growlib.task("spirals", points=6, classes=3),
+        "softmax": growlib.task("spirals", points=30, classes=3),
     }
     fits = {}
     for loss, task in tasks.items():

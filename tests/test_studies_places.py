@@ -86,7 +86,8 @@ def installed(tmp_path):
     """A folder like site-packages, which holds the modules and nothing else of the project."""
     site = tmp_path / "site-packages"
     site.mkdir()
-    shutil.copy(ROOT / "growlib.py", site)
+    for name in ("growlib.py", "growloops.py"):
+        shutil.copy(ROOT / name, site)
     shutil.copytree(
         ROOT / "growkit", site / "growkit", ignore=shutil.ignore_patterns("__pycache__")
     )

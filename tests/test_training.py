@@ -8,6 +8,7 @@ test_controls.py, and the loops that are compiled in test_loops.py. Where a test
 import _thread
 import functools
 import itertools
+import signal
 import threading
 import time
 from unittest import mock
@@ -504,11 +505,14 @@ def test_an_error_in_progress_ends_a_long_fit_and_its_threads(error, large, comp
 def test_ctrl_c_ends_a_long_fit_and_its_threads(compiled, two_threads):
     growlib.fit("cubic-1", trials=400, epochs=1, compiled=compiled)  # compiled, or loaded, by now
     began = time.perf_counter()
+    # Another test may have imported dask_jobqueue, which answers SIGINT in its own way.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     ctrl_c = threading.Timer(0.5, _thread.interrupt_main)
     ctrl_c.start()
     with pytest.raises(KeyboardInterrupt):
         growlib.fit("cubic-1", trials=400, epochs=FOREVER, compiled=compiled)
     ctrl_c.join()
+    signal.signal(signal.SIGINT, before)
     assert time.perf_counter() - began < 5
     assert_nothing_computes()
 

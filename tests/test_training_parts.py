@@ -563,7 +563,7 @@ def test_the_history_has_a_row_for_each_epoch_and_network_and_says_who_diverged(
 
 
 def way_of(lanes, multiple, threads=2):
-    return SimpleNamespace(lanes=lanes, multiple=multiple, threads=threads)
+    return SimpleNamespace(most=lanes, multiple=multiple, threads=threads)
 
 
 @pytest.mark.parametrize(
