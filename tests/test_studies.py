@@ -23,8 +23,7 @@ GRID = {
     "growth": list(growlib.arms().values())[:2],
     "coupling": [0.1, 0.2, 0.5, 1.0, 2.0, 5.0],
     "trials": 64,
-    "epochs": (300, 600),
-    "compiled": False,
+    "epochs": (4000, 8000),
     "kept": 4,
 }
 CELLS = 12  # of the grid, 64 networks each
