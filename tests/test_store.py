@@ -3,10 +3,12 @@
 import json
 import multiprocessing
 
+import numba
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 import growlib
 from growkit import studies
@@ -54,6 +56,28 @@ def test_a_study_is_computed_once_and_then_read(home, serial_pool):
     pd.testing.assert_frame_equal(first.finals, again.finals)
     assert "data/" in again.origin
     assert sorted(first.finals["trial"].unique()) == list(range(6))
+
+
+def test_the_results_of_several_studies_are_joined(home):
+    names = ["scaling-width", "figure-5"]
+    parts = [studies.results(name) for name in names]
+    both = studies.results(names)
+    for what in studies.FRAMES:
+        joined = pd.concat([getattr(part, what) for part in parts], ignore_index=True)
+        pd.testing.assert_frame_equal(getattr(both, what), joined)
+    assert len(both.finals) == 2 * len(parts[0].finals) > 0
+
+    quick = studies.results(names, "quick")
+    assert len(quick.finals) == len(both.finals)
+    assert "trained here" in quick.origin
+
+
+def test_a_stored_study_tells_what_it_was_made_with(home):
+    studies.study("figure-5")
+    about = studies.about_stored("figure-5")
+    assert about["numba"] == numba.__version__
+    assert torch.__version__.startswith(about["torch"])
+    assert about["method"] == growlib.METHOD
 
 
 def test_the_stored_study_is_what_fit_returns(home):
