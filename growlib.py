@@ -1429,7 +1429,7 @@ class Block:
         """The precision of the training."""
         return getattr(torch, self.settings.dtype)
 
-    @property
+    @functools.cached_property
     def shapes(self) -> list[tuple[int, int]]:
         """The shapes of the layers."""
         return layer_shapes(self.settings.widths, self.task.inputs, self.task.outputs)
@@ -1695,10 +1695,11 @@ def _growloops():
 def _way(growth, settings, compiled):
     """Return how to train: by loops where they apply, or by autograd."""
     one_layer = len(settings.widths) == 1 and torch.device(settings.device).type == "cpu"
-    known = type(growth) in (AuxiliaryWeight, ControllerMask)
-    if compiled is False or not one_layer or not known or _growloops() is None:
+    method = type(growth).__name__
+    published = METHODS.get(method) is type(growth)
+    if compiled is False or not one_layer or not published or _growloops() is None:
         return _Autograd
-    return _Loops
+    return _Loops if (method, growth.mask) in _growloops().MASKS else _Autograd
 
 
 def _train(way, block, report):

@@ -53,6 +53,7 @@ from growlib import (
     _choice,
     _every_trial_at,
     _flops,
+    _Loops,
     _plain,
     _replacing,
     _require,
@@ -72,7 +73,7 @@ FRAMES = {"finals": "", "history": "-history", "curves": "-curves"}
 # second. A cell of many networks holds whole blocks, those that `fit` trains side by side.
 CELL_SECONDS = 60
 CORE_FLOPS = 2e10
-BLOCK = 256
+BLOCK = _Loops.most
 
 # How many trials of a setting a study keeps: of the history, of the predictions on a line (one
 # input), and of the predicted classes on a plane (two inputs).
@@ -928,15 +929,16 @@ def results(study: str | Sequence[str], scale: str = "paper") -> SimpleNamespace
     """
     began = time.perf_counter()
     names = [study] if isinstance(study, str) else list(study)
-    settings = [setting for name in names for setting in published(name, scale)]
-    parts = [_stored_frames(name) if scale == "paper" else _trained_frames(name) for name in names]
-    frames = {what: pd.concat([part[what] for part in parts], ignore_index=True) for what in FRAMES}
+    settings = [published(name, scale) for name in names]
     if scale == "paper":
+        parts = [_stored_frames(name) for name in names]
         minutes = sum(about_stored(name)["core_minutes"] for name in names)
         how = f"from data/, made in {minutes:.0f} core-minutes."
     else:
+        parts = [_trained_frames(*each) for each in zip(names, settings, strict=True)]
         how = f"trained here in {time.perf_counter() - began:.0f} s."
-    trials = in_thousands(settings[0]["trials"])
+    frames = {what: pd.concat([part[what] for part in parts], ignore_index=True) for what in FRAMES}
+    trials = in_thousands(settings[0][0]["trials"])
     return SimpleNamespace(**frames, origin=f"{trials} trials an arm, {how}")
 
 
@@ -946,9 +948,9 @@ def _stored_frames(name):
     return {what: stored(name, what) for what in FRAMES}
 
 
-def _trained_frames(name):
-    """The frames of a published study at the quick scale, trained in this process."""
-    cells = _cells(published(name, "quick"), math.inf)
+def _trained_frames(name, settings):
+    """The frames of a published study at these settings, trained in this process."""
+    cells = _cells(settings, math.inf)
     with _progress(name) as report:
         computed = [_compute(cell, report) for cell in cells]
     frames = _select(name, computed)

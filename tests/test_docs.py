@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import inspect
 import itertools
 import re
@@ -41,7 +42,11 @@ def methods(owner):
     """Return the public methods and properties that a class defines itself, by name."""
     found = {}
     for name, value in vars(owner).items():
-        function = value.fget if isinstance(value, property) else value
+        function = value
+        if isinstance(value, property):
+            function = value.fget
+        elif isinstance(value, functools.cached_property):
+            function = value.func
         if name.startswith("_") or not inspect.isfunction(function):
             continue
         if function.__module__ == owner.__module__:  # and not made by dataclass or the like
