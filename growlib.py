@@ -743,8 +743,9 @@ class Growth(ABC):
         A function takes the `State` of the networks after that epoch and their `Block`, both of
         which stand under "training" below. It returns their new state, with the operations that
         this cost added to `spent`. It may draw from `Block.generators`. What it does to a network
-        must not depend on the others. It is called after the epoch was logged. By default the
-        networks are pruned if the `settings` of the fit ask for it.
+        must not depend on the others. It is called after the epoch was logged, which it is for this
+        purpose if need be. By default the networks are pruned if the `settings` of the fit ask for
+        it.
         """
         if settings.prune_at:
             return {settings.prune_at: _prune}
@@ -1372,9 +1373,9 @@ class Settings:
     control: str  # name of the control experiment
 
     def logged_epochs(self) -> list[int]:
-        """Return the epochs at which something is logged or changed, in increasing order."""
+        """Return the epochs at which the networks are logged, in increasing order."""
         regular = range(0, self.epochs[-1], self.log_every)
-        return sorted({0, *regular, *self.epochs, self.prune_at})
+        return sorted({0, *regular, *self.epochs})
 
     def of_trials(self, value, places) -> np.ndarray:
         """Return a value, () or (T,), for the networks at these places among all trials, (places,).
@@ -1393,7 +1394,7 @@ class State(NamedTuple):
     decay: torch.Tensor  # (2, T), 0.9**t and 0.999**t after t steps of Adam
     used: torch.Tensor  # (T,), neurons with a gate above 0.001 after each step, summed over steps
     spent: torch.Tensor  # (T,), operations of what events did
-    computed: int  # neurons that were computed, summed over the epochs
+    computed: int  # neurons that are computed after each step, summed over steps
 
 
 class Forces(NamedTuple):
@@ -1525,7 +1526,7 @@ class _Autograd:
                 state = self.step(state, self.gradient(state, chosen))
                 if self.block.stop[0]:
                     return state
-        return state._replace(computed=state.computed + sum(settings.widths) * (last - first))
+        return state
 
     def outputs(self, state) -> torch.Tensor:
         """Return the outputs (O, P, T) of the networks at all points."""
@@ -1600,7 +1601,8 @@ class _Autograd:
 
         state = state._replace(theta=theta, mean=mean, square=square, decay=decay)
         open_now = (self.gates(state, growth.acts) > 1e-3).sum(0)
-        return state._replace(used=state.used + open_now)
+        computed = state.computed + sum(self.block.settings.widths)
+        return state._replace(used=state.used + open_now, computed=computed)
 
 
 class _Loops:
@@ -1709,11 +1711,12 @@ def _train(way, block, report):
     training = way(block)
     state = _first_state(block)
     events = block.growth.events(settings)
+    in_time = [epoch for epoch in events if epoch <= settings.epochs[-1]]
     counted = slice(block.count)
     records = []
     snapshots = {}
     epoch = 0
-    for until in settings.logged_epochs():
+    for until in sorted({*settings.logged_epochs(), *in_time}):
         state = training.advance(state, epoch, until)
         if block.stop[0]:
             raise _Stopped
@@ -1762,7 +1765,7 @@ def _measure(state, y_hat, block, epoch):
         "accuracy": torch.full_like(size, math.nan),
         "epoch": torch.full_like(size, epoch, dtype=torch.int64),
         "flops": state.used * a_neuron * points_of_a_step + state.spent,
-        "flops_done": torch.full_like(size, state.computed * a_neuron * task.train_points),
+        "flops_done": torch.full_like(size, state.computed * a_neuron * points_of_a_step),
         "accuracy_fresh": torch.full_like(size, math.nan),
     }
     if task.classes:

@@ -696,17 +696,16 @@ def _forget(state, j):
 
 @_kept_on_disk
 def train_networks(epochs, state, gates, kind, forces, points, work, stop):
-    """Train networks side by side for some epochs; return the neurons computed in all of them."""
+    """Train networks side by side for some epochs; return the neurons computed in all steps."""
     _, count, _ = points.x.shape
     open_gates(gates, state.weights.size, kind)
     computed = 0
     for epoch in range(epochs):
-        computed += max(0, gates.reach[1] - gates.reach[0])
         order = points.orders[min(epoch, len(points.orders) - 1)]
         for start in range(0, count, points.batch):
             chosen = order[start : start + points.batch]
             gradient_of_networks(state.rounded, gates, kind, points.x, points.y, chosen, work)
-            _step_and_open(state, gates, kind, forces, work)
+            computed += _step_and_open(state, gates, kind, forces, work)
             if stop[0]:
                 return computed
     return computed
@@ -714,7 +713,7 @@ def train_networks(epochs, state, gates, kind, forces, points, work, stop):
 
 @_kept_on_disk
 def train_one(epochs, state, gates, kind, forces, points, work, stop):
-    """Train one network on many points for some epochs; return the neurons computed in them."""
+    """Train one network on many points for some epochs; return the neurons computed, as above."""
     inputs, count = points.x.shape
     batch = points.batch
     open_gates(gates, state.weights.size, kind)
@@ -723,7 +722,6 @@ def train_one(epochs, state, gates, kind, forces, points, work, stop):
     y = np.zeros((tiles, TILE), points.y.dtype)
     computed = 0
     for epoch in range(epochs):
-        computed += max(0, gates.reach[1] - gates.reach[0])
         order = points.orders[min(epoch, len(points.orders) - 1)]
         for start in range(0, count, batch):
             chosen = order[start : start + batch]
@@ -731,7 +729,7 @@ def train_one(epochs, state, gates, kind, forces, points, work, stop):
                 _fill_tiles(x, y, points, chosen)
             used = (len(chosen) + TILE - 1) // TILE
             gradient_of_points(state.rounded, gates, kind, x[:used], y[:used], len(chosen), work)
-            _step_and_open(state, gates, kind, forces, work)
+            computed += _step_and_open(state, gates, kind, forces, work)
             if stop[0]:
                 return computed
     return computed
@@ -773,13 +771,17 @@ def _fill_tiles(x, y, points, chosen):
 
 @_compiled
 def _step_and_open(state, gates, kind, forces, work):
-    """Take a step, open the gates that belong to the new sizes, and count those that are used."""
+    """Take a step, open the gates that belong to the new sizes, and count those that are used.
+
+    Returns the number of neurons that are computed from now on.
+    """
     step(state, gates, kind, forces, work)
     open_gates(gates, state.weights.size, kind)
     limit = gates.gate.dtype.type(1e-3)
     for h in range(gates.reach[0], gates.reach[1]):
         for j in range(len(state.used)):
             state.used[j] += gates.gate[h, j] > limit
+    return max(0, gates.reach[1] - gates.reach[0])
 
 
 # --------------------------------------------------------------------------------- code on the disk
@@ -882,7 +884,7 @@ class Loops:
     def advance(self, state, points, epochs):
         """Train the networks of a State in place for some epochs, on some Points.
 
-        Returns the number of neurons that were computed, summed over the epochs.
+        Returns the number of neurons that were computed, summed over the steps.
         """
         self._reach_what_moves(state)
         arguments = (state, self.gates, self.kind, self.forces, points, self.work, self.stop)

@@ -571,7 +571,7 @@ def test_adam_forgets_when_the_size_comes_within_a_hundredth_of_the_target(
 
 
 def trained(networks, forces, orders, batch, epochs, few, stop=0):
-    """Return the state of networks after some epochs, and the neurons computed in them."""
+    """Return the state of networks after some epochs, and the neurons computed in all steps."""
     state = state_of(networks)
     loops = networks.loops(forces, few, stop)
     x, y = networks.x, networks.y
@@ -618,14 +618,14 @@ def test_no_epochs_change_nothing(few):
 
 @WAYS
 @pytest.mark.parametrize("name", ["staircase", "reversed"])
-def test_computed_are_the_neurons_in_reach_before_every_epoch(name, few):
+def test_computed_are_the_neurons_in_reach_after_every_step(name, few):
     networks = networks_of(GROWTHS[name], ONE_PROBLEM, [0.9] * (1 + few))
     # the size goes from 0.9 to 1.2 in the first step, and stays there
     forces = forces_of(1 + few, lr=1, coupling=0.5, target=1.2, moves=1, heeds=0)
     _, computed = trained(networks, forces, [range(4)], 4, 3, few)
-    assert computed == 1 + 2 + 2
+    assert computed == 2 + 2 + 2
     _, computed = trained(networks, forces, [range(4)], 2, 2, few)
-    assert computed == 1 + 2
+    assert computed == 2 + 2 + 2 + 2
 
 
 @WAYS

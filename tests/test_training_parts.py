@@ -46,19 +46,47 @@ def random_block(growth=GROWTH, loss="squared", inputs=2, outs=1, count=3, **cha
 
 
 @pytest.mark.parametrize(
-    "epochs, log_every, prune_at, expected",
+    "epochs, log_every, expected",
     [
-        ([16], 8, 0, [0, 8, 16]),
-        ([10, 25], 8, 13, [0, 8, 10, 13, 16, 24, 25]),
-        ([3], 100, 0, [0, 3]),
-        ([4], 1, 2, [0, 1, 2, 3, 4]),
+        ([16], 8, [0, 8, 16]),
+        ([10, 25], 8, [0, 8, 10, 16, 24, 25]),
+        ([3], 100, [0, 3]),
+        ([4], 1, [0, 1, 2, 3, 4]),
     ],
 )
-def test_logged_are_the_multiples_of_a_step_the_ends_and_what_is_pruned(
-    epochs, log_every, prune_at, expected
-):
-    settings = settings_of(epochs=epochs, log_every=log_every, prune_at=prune_at)
+def test_logged_are_the_multiples_of_a_step_and_the_ends(epochs, log_every, expected):
+    settings = settings_of(epochs=epochs, log_every=log_every)
     assert settings.logged_epochs() == expected
+
+
+class Doubling(growlib.AuxiliaryWeight):
+    """A size that is doubled by events at some epochs."""
+
+    def events(self, settings):
+        """Return the doubling at epochs 0, 3 and 50, of which one is not logged by itself."""
+
+        def double(state, block):
+            theta = state.theta.clone()
+            theta[0] *= 2
+            return state._replace(theta=theta)
+
+        return {0: double, 3: double, 50: double}
+
+
+@pytest.mark.parametrize("compiled", [None, False])
+def test_an_event_happens_at_its_epoch_though_that_is_not_logged(compiled):
+    growth = Doubling(start=1.0, frozen=True)
+    run = growlib.fit(
+        growlib.task("bessel-j0"),
+        growth,
+        trials=2,
+        epochs=10,
+        width=9,
+        log_every=5,
+        compiled=compiled,
+    )
+    sizes = run.history.groupby("epoch")["size"].unique()
+    assert sizes.map(list).to_dict() == {0: [1], 3: [2], 5: [4], 10: [4]}
 
 
 def test_one_value_is_that_of_all_trials_and_several_are_taken_by_their_places():
@@ -488,7 +516,7 @@ def test_what_is_logged_is_what_its_name_says(name, batch, points_of_a_step):
         "active_width": [0, 2, 3],
         "epoch": [4, 4, 4],
         "flops": used * a_neuron * points_of_a_step + [1, 2, 3],
-        "flops_done": 1000 * a_neuron * 24,
+        "flops_done": 1000 * a_neuron * points_of_a_step,
         "accuracy": np.nan,
         "accuracy_fresh": np.nan,
     }
