@@ -10,7 +10,7 @@ began = @mkdir -p .cache && date +%s > .cache/began-$@
 ended = @$(if $(NB),,echo "$@,$$(date +%F),$$(($$(date +%s) - $$(cat .cache/began-$@)))" >> .cache/timings.csv)
 
 .DEFAULT_GOAL := help
-.PHONY: help figures paper notebooks lab dashboard test test-all pythons mutation bench readme lock clean
+.PHONY: help figures paper notebooks data lab dashboard test test-all pythons mutation bench readme lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,10 +23,13 @@ figures: .venv/ready  ## every figure at the quick scale, into figures/quick/ (N
 paper: .venv/ready  ## the published scale: computes what data/ lacks, then writes figures/
 	$(BIN)/python tools/notebooks.py --scale paper --only $(NB)
 
-notebooks: .venv/ready readme  ## runs the committed notebooks at the quick scale and puts their outputs into them
-	$(BIN)/python tools/notebooks.py --scale quick --commit --only $(NB)
+notebooks: readme  ## runs the notebooks at the published scale and puts their outputs into them
+	$(BIN)/python tools/notebooks.py --scale paper --commit --only $(NB)
 
-readme: .venv/ready  ## writes the numbers from data/ into the notebooks' short answers and the README
+data: .venv/ready  ## computes the studies and the derived tables that data/ lacks
+	$(BIN)/python tools/data.py
+
+readme: data  ## writes RESULTS.md, and the numbers from data/ into the README and the short answers
 	$(BIN)/python tools/readme.py
 
 lab: .venv/ready  ## JupyterLab on the collection
@@ -41,6 +44,7 @@ test: .venv/ready  ## what CI runs; with Chromium on the machine, three notebook
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+	$(BIN)/python tools/notebooks.py --scale quick --only 02 07 12
 	$(ended)
 
 test-all: test  ## and what takes longer: every notebook in Chromium, every figure, strictly

@@ -1013,7 +1013,7 @@ def outputs(
     """Return ŷ (count, points, T) of T networks: the definition that all else is tested against.
 
     ŷ(x) = c + Σ_m v_m gate_m(N) tanh(b_m + u_m N + w_m x), for m = 1 ... width. Every hidden layer
-    has gates of its own; the size is an input of the first one.
+    has gates of its own; the size, times `growth.feeds`, is an input of the first one.
 
     Parameters
     ----------
@@ -1028,7 +1028,8 @@ def outputs(
     count : int
         Number of outputs.
     gates : Tensor, optional
-        The gates of all hidden neurons, (neurons, T); by default those that belong to the size.
+        The gates of all hidden neurons, (neurons, T); by default `growth.acts` of the size, which
+        is 1 for every neuron where the gates act on something else.
     """
     size, layers = unpack(theta, layer_shapes(width, len(x), count))
     *hidden_layers, output_layer = layers

@@ -274,7 +274,7 @@ class Workspace(NamedTuple):
     z: np.ndarray  # (n,), the argument of tanh; on the way back the derivative by it
     # (4, weights that are moved at once), in float64: the learning rates of the weights and of the
     # size, and Adam's 1 / (1 - 0.9**t) and 1 / (1 - 0.999**t)
-    rates: np.ndarray
+    factors: np.ndarray
 
 
 # -------------------------------------------------------------------------------------------- gates
@@ -605,7 +605,7 @@ def _sum(a, lanes):
 def step(state, gates, kind, forces, work):
     """Move the networks by one step along the gradient of the task loss and of the size loss."""
     g = work.gradient
-    rates = work.rates
+    factors = work.factors
     size = state.weights.size
     lanes = len(size)
 
@@ -613,33 +613,33 @@ def step(state, gates, kind, forces, work):
     for j in range(lanes):
         task = g.size[j] if forces.heeds[j] > 0 else 0.0
         g.size[j] = task + 2.0 * forces.coupling[j] * (size[j] - forces.target[j])
-        rates[0, j] = forces.lr[j]
-        rates[1, j] = forces.lr[j] * forces.moves[j]
+        factors[0, j] = forces.lr[j]
+        factors[1, j] = forces.lr[j] * forces.moves[j]
     if kind.opens == RATE:
         for j in range(lanes):
-            rates[0, j] *= gates.mean[j]
+            factors[0, j] *= gates.mean[j]
     if kind.adam:
         for j in range(lanes):
             state.decay[0, j] *= 0.9
             state.decay[1, j] *= 0.999
-            rates[2, j] = 1.0 / (1.0 - state.decay[0, j])
-            rates[3, j] = 1.0 / (1.0 - state.decay[1, j])
+            factors[2, j] = 1.0 / (1.0 - state.decay[0, j])
+            factors[3, j] = 1.0 / (1.0 - state.decay[1, j])
     if lanes == 1:  # the weights of one network are moved many at once, all at its rate
-        rates[:, 1:] = rates[:, :1]
+        factors[:, 1:] = factors[:, :1]
 
     first = gates.reach[0]
     last = gates.reach[1]
     w, r, m, q = state.weights, state.rounded, state.mean, state.square
     adam = kind.adam
-    _move(w.size, r.size, m.size, q.size, g.size, rates[1], rates, adam)
+    _move(w.size, r.size, m.size, q.size, g.size, factors[1], factors, adam)
     for i in range(len(w.hidden)):
         columns = (w.hidden[i], r.hidden[i], m.hidden[i], q.hidden[i], g.hidden[i])
-        _move_columns(columns, first, last, rates, adam)
+        _move_columns(columns, first, last, factors, adam)
     for h in range(-1, last):
         if h == -1 or h >= first:  # row 0 holds the biases, row 1 + h the weights of neuron h
             i = 1 + h
             columns = (w.output[i], r.output[i], m.output[i], q.output[i], g.output[i])
-            _move_columns(columns, 0, w.output.shape[1], rates, adam)
+            _move_columns(columns, 0, w.output.shape[1], factors, adam)
 
     if kind.forgets:
         for j in range(lanes):
@@ -650,19 +650,19 @@ def step(state, gates, kind, forces, work):
 
 
 @_compiled
-def _move_columns(columns, first, last, rates, adam):
+def _move_columns(columns, first, last, factors, adam):
     """Move the weights in the columns from first to last; the arrays are (columns, L)."""
     w, r, mean, square, g = columns
     if w.shape[1] == 1:  # one network: all its columns at once
         n = slice(first, last)
-        _move(w[n, 0], r[n, 0], mean[n, 0], square[n, 0], g[n, 0], rates[0], rates, adam)
+        _move(w[n, 0], r[n, 0], mean[n, 0], square[n, 0], g[n, 0], factors[0], factors, adam)
     else:
         for k in range(first, last):
-            _move(w[k], r[k], mean[k], square[k], g[k], rates[0], rates, adam)
+            _move(w[k], r[k], mean[k], square[k], g[k], factors[0], factors, adam)
 
 
 @_compiled
-def _move(w, r, mean, square, g, rate, rates, adam):
+def _move(w, r, mean, square, g, rate, factors, adam):
     """Move the weights w (n,) along their gradient g, and round them to r."""
     if not adam:
         for j in range(len(w)):
@@ -676,8 +676,8 @@ def _move(w, r, mean, square, g, rate, rates, adam):
     for j in range(len(w)):
         mean[j] += new_mean * (g[j] - mean[j])
         square[j] += new_square * (g[j] * g[j] - square[j])
-        root = math.sqrt(square[j] * number(rates[3, j])) + small
-        w[j] -= rate[j] * (mean[j] * number(rates[2, j]) / root)
+        root = math.sqrt(square[j] * number(factors[3, j])) + small
+        w[j] -= rate[j] * (mean[j] * number(factors[2, j]) / root)
         r[j] = w[j]
 
 
@@ -878,7 +878,7 @@ class Loops:
             a=np.zeros((width, n), dtype),
             y_hat=np.zeros((outs, n), dtype),
             z=np.zeros(n, dtype),
-            rates=np.zeros((4, moved_at_once)),
+            factors=np.zeros((4, moved_at_once)),
         )
 
     def advance(self, state, points, epochs):

@@ -1,7 +1,7 @@
 """Run studies and read stored results.
 
 Use this module to run a sweep, on this machine or on a cluster, or to see how the published
-studies were computed. It imports growlib and `growkit.statistics`.
+studies were computed. It imports growlib, `growkit.statistics` and `growkit.tasks`.
 
 A study passes through these stages, which follow one another in this file:
 
@@ -44,10 +44,10 @@ import tqdm.auto
 
 import growlib
 from growkit.statistics import in_thousands
+from growkit.tasks import TASKS  # those of growlib, and the tables that the kit adds to them
 from growlib import (
     ARMS,
     METHODS,
-    TASKS,
     VARIED,
     Growth,
     _choice,
@@ -493,7 +493,13 @@ def _compute(cell, report=None):
 
 
 def _on_a_grid(run, kept):
-    """The predictions of the first trials of a run on a line, or their classes on a plane."""
+    """The predictions of the first trials of a run on a line, or their classes on a plane.
+
+    There are none for a task of more inputs, such as a table of many columns.
+    """
+    if run.task.inputs > 2:
+        return run.networks.iloc[:0].assign(kind="prediction")
+
     line = pd.Series(np.linspace(-1, 1, 201), name="x")
     if run.task.inputs == 1:
         trials = min(kept, DRAWN_TRIALS)
@@ -519,7 +525,11 @@ def _select(name, cells):
     """
     frames = {}
     for what in FRAMES:
-        frames[what] = pd.concat([cell[what] for cell in cells]).dropna(axis=1, how="all")
+        frame = pd.concat([cell[what] for cell in cells]).dropna(axis=1, how="all")
+        # Beside networks of several layers, whose width is text such as "32-32", all widths are.
+        if "width" in frame and frame["width"].dtype == object:
+            frame["width"] = frame["width"].astype(str)
+        frames[what] = frame
     for what, query in STUDIES.get(name, {}).get("kept_rows", {}).items():
         frames[what] = frames[what].query(query)
 
@@ -908,16 +918,17 @@ def _version_of_numba():
 
 
 def results(study: str | Sequence[str], scale: str = "paper") -> SimpleNamespace:
-    """Return the frames `finals`, `history` and `curves` of a published study, and their `origin`.
+    """Return the frames `finals`, `history` and `curves` of a published study.
 
-    `origin` is a line of text that says where the frames come from.
+    With them come two texts: `origin`, a line that says where the frames come from, and `note`, the
+    number of trials as a figure shows it, such as "n = 200" or "quick, n = 80".
 
     Parameters
     ----------
     study : str or sequence of str
         One of `STUDIES`, or several, whose frames are joined.
     scale : {"paper", "quick"}
-        "paper" reads the published number of trials from `data/`, after computing what is not
+        "paper" reads the published number of trials from `data/`; `make data` computes what is not
         stored there. "quick" trains a small sample in this process.
 
     Raises
@@ -925,13 +936,13 @@ def results(study: str | Sequence[str], scale: str = "paper") -> SimpleNamespace
     ValueError
         If a name or the scale is unknown.
     FileNotFoundError
-        If growlib was installed without the repository.
+        If `data/` does not hold the study, or growlib was installed without the repository.
     """
     began = time.perf_counter()
     names = [study] if isinstance(study, str) else list(study)
     settings = [published(name, scale) for name in names]
     if scale == "paper":
-        parts = [_stored_frames(name) for name in names]
+        parts = [{what: stored(name, what) for what in FRAMES} for name in names]
         minutes = sum(about_stored(name)["core_minutes"] for name in names)
         how = f"from data/, made in {minutes:.0f} core-minutes."
     else:
@@ -939,13 +950,8 @@ def results(study: str | Sequence[str], scale: str = "paper") -> SimpleNamespace
         how = f"trained here in {time.perf_counter() - began:.0f} s."
     frames = {what: pd.concat([part[what] for part in parts], ignore_index=True) for what in FRAMES}
     trials = in_thousands(settings[0][0]["trials"])
-    return SimpleNamespace(**frames, origin=f"{trials} trials an arm, {how}")
-
-
-def _stored_frames(name):
-    """The frames of a published study from `data/`, after computing what is not stored there."""
-    study(name)
-    return {what: stored(name, what) for what in FRAMES}
+    note = f"n = {trials}" if scale == "paper" else f"quick, n = {trials}"
+    return SimpleNamespace(**frames, origin=f"{trials} trials an arm, {how}", note=note)
 
 
 def _trained_frames(name, settings):

@@ -16,7 +16,7 @@ import notebooks
 
 # The driver finds the figures that a notebook promises by their names in double quotes.
 FIGURE = """from growkit import figures
-figures.save_figure(figures.new_figure()[0], '99_x', scale, folder)
+figures.save_figure(figures.new_figure()[0], '99_x', folder, scale)
 promised = "99_x"
 """
 

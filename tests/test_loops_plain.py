@@ -517,8 +517,8 @@ def test_adam_in_single_precision_is_that_of_the_formula():
     g = np.array([0.3, -2.0, 1e-7], np.float32)
     w, rounded = np.ones(3), np.ones(3, np.float32)
     mean, square = np.zeros(3, np.float32), np.zeros(3, np.float32)
-    rates = np.array([[0.1] * 3, [0.2] * 3, [1 / (1 - 0.9)] * 3, [1 / (1 - 0.999)] * 3])
-    growloops._move(w, rounded, mean, square, g, rates[1], rates, True)
+    factors = np.array([[0.1] * 3, [0.2] * 3, [1 / (1 - 0.9)] * 3, [1 / (1 - 0.999)] * 3])
+    growloops._move(w, rounded, mean, square, g, factors[1], factors, True)
     np.testing.assert_allclose(w, 1 - 0.2 * g / (np.abs(g) + 1e-8), rtol=1e-5)
     np.testing.assert_array_equal(rounded, w.astype(np.float32))
     np.testing.assert_allclose(mean, 0.1 * g, rtol=1e-6)
@@ -682,9 +682,9 @@ def test_the_arrays_of_networks_have_a_lane_for_each(dtype):
     assert shapes_of(loops) == {
         **{"gate": (3, 5), "slope": (3, 5), "mean": (5,), "reach": (2,)},
         **{"size": (5,), "hidden": (4, 3, 5), "output": (4, 4, 5)},
-        **{"base": (3, 5), "a": (3, 5), "y_hat": (4, 5), "z": (5,), "rates": (4, 5)},
+        **{"base": (3, 5), "a": (3, 5), "y_hat": (4, 5), "z": (5,), "factors": (4, 5)},
     }
-    doubles = [loops.gates.mean, loops.work.rates]
+    doubles = [loops.gates.mean, loops.work.factors]
     assert {array.dtype for array in doubles} == {np.dtype("float64")}
     rest = [*loops.gates[:2], *loops.work.gradient, *loops.work[1:5]]
     assert {array.dtype for array in rest} == {np.dtype(dtype)}
@@ -700,7 +700,7 @@ def test_the_arrays_of_points_have_a_lane_for_each_point_of_a_tile(width, outs, 
         **{"gate": (width, 1), "slope": (width, 1), "mean": (1,), "reach": (2,)},
         **{"size": (1,), "hidden": (4, width, 1), "output": (1 + width, outs, 1)},
         **{"base": (width, 7), "a": (width, 7), "y_hat": (outs, 7), "z": (7,)},
-        "rates": (4, max(width, outs)),
+        "factors": (4, max(width, outs)),
     }
 
 

@@ -112,7 +112,7 @@ if __name__ == "__main__":
     studies.study("sweep", grid, workers=1)
     figure, axes = figures.new_figure()
     figures.plot_histories(run.history, axes[0, 0])
-    figures.save_figure(figure, "figure")
+    figures.save_figure(figure, "figure", "figures")
     studies.stored("figure-2")
 """
 FOLDERS = ("project", "caller", "home", "temporary")
@@ -191,7 +191,7 @@ def test_the_driver_fetches_nothing(apart):
     write_notebook(
         project / "notebooks/99_test.ipynb",
         "from growkit import figures\n"
-        'figures.save_figure(figures.new_figure()[0], "99_x", scale, folder)',
+        'figures.save_figure(figures.new_figure()[0], "99_x", folder, scale)',
     )
     said = subprocess.run(
         [sys.executable, "tools/notebooks.py"],

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import from_notebook
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -13,6 +12,7 @@ from strategies import powers
 
 import growlib
 from growkit import statistics, studies
+from growkit.derived import scaling
 
 # ---------------------------------------------------------------------------------- numbers as text
 
@@ -47,19 +47,19 @@ def test_limits_over_trials_are_the_quantiles_of_resampled_trials():
     assert found.loc["count"].tolist() == [30, 30, 30]
 
 
-@pytest.mark.parametrize("wins", [8, 0], ids=["all", "none"])
+@pytest.mark.parametrize("wins", [12, 0], ids=["all", "none"])
 def test_where_all_pairs_agree_the_interval_is_the_exact_one(wins):
-    lower = np.arange(1.0, 9)
-    higher = np.arange(2.0, 10)
+    lower = np.arange(1.0, 13)
+    higher = np.arange(2.0, 14)
     sample = (lower, higher) if wins else (higher, lower)
     found = statistics._interval(sample, "probability", resamples=100, seed=0, permutations=0)
-    exact = stats.binomtest(wins, 8).proportion_ci(method="exact")
-    assert found == {"estimate": wins / 8, "low": exact.low, "high": exact.high}
+    exact = stats.binomtest(wins, 12).proportion_ci(method="exact")
+    assert found == {"estimate": wins / 12, "low": exact.low, "high": exact.high}
 
 
 def test_an_interval_that_has_no_bca_is_the_percentile_one():
     # Leaving out any one pair does not change the median.
-    sample = (np.array([1.0, 1, 1, 1, 3]), np.ones(5))
+    sample = (np.array([1.0] * 7 + [3] * 4), np.ones(11))
     found = statistics._interval(sample, "ratio of medians", resamples=400, seed=0, permutations=0)
     assert found == {"estimate": 1, "low": 1, "high": 3}
 
@@ -84,22 +84,19 @@ def test_a_comparison_takes_2000_samples_of_seed_0_and_no_permutations_unless_to
     assert "p" not in statistics.compare(frame, resamples=100)
 
 
-def test_two_pairs_have_an_interval_and_one_has_none():
+def test_one_pair_has_an_estimate_and_neither_an_interval_nor_a_p():
     frame = pd.DataFrame(
         {
             "task": "t",
             "diverged": False,
-            "trial": [0, 1, 0, 1],
-            "arm": ["growing"] * 2 + ["grown"] * 2,
-            "test_loss": [1.0, 2, 4, 5],
+            "trial": [0, 0],
+            "arm": ["growing", "grown"],
+            "test_loss": [1.0, 4],
         }
     )
-    two_pairs = statistics.compare(frame)
-    assert two_pairs.loc[0, ["low", "high"]].tolist() == [0.25, 0.4]
-
-    one_pair = statistics.compare(frame[frame["trial"] == 0])
+    one_pair = statistics.compare(frame, permutations=99)
     assert one_pair.loc[0, "estimate"] == 0.25
-    assert one_pair[["low", "high"]].isna().all(axis=None)
+    assert one_pair[["low", "high", "p"]].isna().all(axis=None)
 
 
 # -------------------------------------------------------------------------------- Holm's correction
@@ -313,8 +310,12 @@ def test_one_pair_has_estimates_but_neither_interval_nor_p():
 def test_a_comparison_of_few_or_mostly_diverged_pairs_says_what_it_can():
     """It warns of nothing, and no p is below what four pairs can give."""
     half = few(pairs=4, lost=2)
-    assert half.loc["ratio of medians", ["estimate", "high"]].tolist() == [np.inf, np.inf]
-    assert np.isfinite(half.loc["ratio of medians", "low"])
+    assert half.loc["ratio of medians", "estimate"] == np.inf
+    assert half[["low", "high"]].isna().all(axis=None)
+
+    twelve = few(pairs=12, lost=6)
+    assert twelve.loc["ratio of medians", ["estimate", "high"]].tolist() == [np.inf, np.inf]
+    assert np.isfinite(twelve.loc["ratio of medians", "low"])
 
     every = few(pairs=4, lost=4)
     assert every.loc["ratio of means", ["estimate", "low", "high", "p"]].isna().all()
@@ -363,29 +364,29 @@ def test_limits_over_trials_cover_the_truth_as_often_as_they_say():
     assert 0.88 < covered / 300 < 0.98
 
 
-# ---------------------------------------------------------------------------- defined by a notebook
+# ---------------------------------------------------------------------------------- derived tables
 
 WIDTHS = [4, 8, 16, 32]
 
 
 @pytest.fixture(scope="module")
 def power_laws():
-    """What notebook 07 finds in a power law with noise (static) and in a bent line (growing)."""
+    """What is found in a power law with noise (static) and in a bent line (growing)."""
     width, trial = (grid.ravel() for grid in np.meshgrid(WIDTHS, np.arange(12), indexing="ij"))
     noise = np.exp(0.1 * np.random.default_rng(0).standard_normal(len(width)))
     losses = {"static": 3 * width**-1.5 * noise, "growing": 3.0 * np.minimum(width, 8) ** -1.5}
     frames = []
     for arm, loss in losses.items():
         frames.append(pd.DataFrame({"arm": arm, "width": width, "trial": trial, "test_loss": loss}))
-    power_law = from_notebook("07_scaling", "power_law", np=np)
-    return power_law(pd.concat(frames), resamples=200)
+    found = scaling.power_law(pd.concat(frames), "test_loss", resamples=200)
+    return found.set_index(["arm", "quantity"])
 
 
 def test_scaling_finds_a_known_power_law(power_laws):
-    slope = power_laws.loc[("static", "slope")]
+    slope = power_laws.loc[("static", "slope over width")]
     assert abs(slope["estimate"] + 1.5) < 0.1
     assert slope["low"] < slope["estimate"] < slope["high"] < slope["low"] + 0.2
-    assert power_laws.loc[("static", "misfit"), "estimate"] < 1.1
+    assert power_laws.loc[("static", "misfit over width"), "estimate"] < 1.1
 
 
 def test_scaling_finds_how_far_a_bent_line_is_from_a_power_law(power_laws):
@@ -393,10 +394,46 @@ def test_scaling_finds_how_far_a_bent_line_is_from_a_power_law(power_laws):
     y = -1.5 * np.log10(np.minimum(WIDTHS, 8))
     line = np.polyfit(x, y, 1)
     # there is no noise, so that the limits meet
-    np.testing.assert_allclose(power_laws.loc[("growing", "slope")], line[0])
+    np.testing.assert_allclose(
+        power_laws.loc[("growing", "slope over width"), ["estimate", "low", "high"]].astype(float),
+        line[0],
+    )
     largest = np.abs(y - np.polyval(line, x)).max()
-    misfit = power_laws.loc[("growing", "misfit"), "estimate"]
+    misfit = power_laws.loc[("growing", "misfit over width"), "estimate"]
     np.testing.assert_allclose(np.log10(misfit), largest)
+
+
+def test_no_line_is_drawn_through_two_widths():
+    frame = pd.DataFrame(
+        {
+            "arm": np.repeat(["growing", "static"], 24),
+            "width": np.tile(np.repeat([4, 8], 12), 2),
+            "trial": np.tile(np.arange(12), 4),
+            "test_loss": 1.0,
+        }
+    )
+    assert scaling.power_law(frame, "test_loss").empty
+
+
+@pytest.mark.parametrize("trials, has_one", [(9, False), (10, True)])
+def test_below_ten_trials_there_is_no_interval(trials, has_one):
+    losses = np.random.default_rng(0).lognormal(size=2 * trials)
+    frame = pd.DataFrame(
+        {
+            "task": "a",
+            "arm": np.repeat(["growing", "grown"], trials),
+            "trial": np.tile(np.arange(trials), 2),
+            "diverged": False,
+            "test_loss": losses,
+        }
+    )
+    compared = statistics.compare(frame, permutations=99)
+    drawn = statistics.over_trials(lambda k: {"mean": losses[k].mean()}, trials)
+    for found in (compared, drawn):
+        assert found["estimate"].notna().all()
+        assert (found[["low", "high"]].notna().to_numpy() == has_one).all()
+    assert compared["p"].notna().all()
+    assert ("(" in statistics.in_words(compared.iloc[0])) == has_one
 
 
 # ------------------------------------------------------------------------------- committed in data/
@@ -467,17 +504,36 @@ OPPONENTS = {
 }
 
 
-def test_the_claims_are_corrected_for_all_their_comparisons():
-    claims = pd.read_csv(growlib.HOME / "data/claims.csv", keep_default_na=False)
-    assert set(claims["favours"]) <= {"growing", "neither"} | OPPONENTS
-    for measure, rows in claims.groupby("measure"):
+def test_the_claims_are_corrected_within_a_claim_and_measure():
+    every = pd.read_csv(growlib.HOME / "data/claims.csv", keep_default_na=False, na_values=[""])
+    every = every[every["claim"] != "C5"]  # judged by intervals alone
+    assert set(every["favours"]) <= {"growing", "other", "neither"}
+    assert set(every["against"]) <= OPPONENTS
+    counted = every[every["role"] == "counted"]
+    for _, rows in counted.groupby(["claim", "measure"]):
         np.testing.assert_allclose(statistics.holm(rows["p"]), rows["corrected"], rtol=1e-4)
-        if measure == "probability":
-            even = 0.5
-            better = rows["estimate"] > even
-        else:
-            even = 1
-            better = rows["estimate"] < even
-        clear = (rows["corrected"] < 0.05) & ((rows["low"] > even) | (rows["high"] < even))
-        favoured = np.where(better, "growing", rows["against"])
-        assert (rows["favours"] == np.where(clear, favoured, "neither")).all()
+        # A comparison stands once in its family.
+        assert not rows.duplicated(["condition", "setting", "against"]).any()
+    others = every[every["role"] != "counted"]
+    np.testing.assert_allclose(others["p"], others["corrected"])
+
+    is_probability = every["measure"] == "probability"
+    even = np.where(is_probability, 0.5, 1)
+    better = np.where(is_probability, every["estimate"] > even, every["estimate"] < even)
+    apart = (every["low"] > even) | (every["high"] < even)
+    clear = (every["corrected"] < 0.05) & apart
+    expected = np.where(clear, np.where(better, "growing", "other"), "neither")
+    assert (every["favours"] == expected).all()
+
+
+def test_the_verdicts_count_the_claims():
+    claims_table = pd.read_csv(growlib.HOME / "data/claims.csv", na_values=[""])
+    stored = pd.read_csv(growlib.HOME / "data/verdicts.csv")
+    by = ["claim", "setting", "against", "role", "value", "measure"]
+    of_arms = claims_table[claims_table["claim"].isin(["C1", "C2", "C3", "C6"])]
+    counts = of_arms.groupby(by)["favours"].value_counts().unstack(fill_value=0)
+    mine = stored.set_index(by).loc[counts.index]
+    assert (mine["favours_growing"] == counts["growing"]).all()
+    assert (mine["favours_other"] == counts["other"]).all()
+    assert (mine["undecided"] == counts["neither"]).all()
+    assert (mine["conditions"] == counts.sum(axis=1)).all()

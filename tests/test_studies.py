@@ -273,12 +273,12 @@ def test_a_cluster_gives_the_same_frame_though_a_worker_is_killed(home, whole):
     "scheduler, hours, directive",
     [("SLURMCluster", "04:00:00", "#SBATCH"), ("LSFCluster", "04:00", "#BSUB")],
 )
-def test_the_readmes_cluster_lines_make_a_job_script(scheduler, hours, directive):
+def test_the_cluster_lines_of_contributing_make_a_job_script(scheduler, hours, directive):
     """dask-jobqueue renders the scripts; no real queue runs here."""
     import dask_jobqueue
 
-    readme = (ROOT / "README.md").read_text()
-    call = re.search(r"^cluster = (SLURMCluster\([^)]*)\)", readme, re.MULTILINE)[1]
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    call = re.search(r"^cluster = (SLURMCluster\([^)]*)\)", text, re.MULTILINE)[1]
     call = call.strip().removesuffix(",")
     call = call.replace("SLURMCluster", scheduler).replace("04:00:00", hours)
     options = '{"host": "127.0.0.1:0", "dashboard_address": None}'

@@ -3,8 +3,7 @@
     python tools/notebooks.py [--scale quick|paper] [--only NN ...] [-p NAME VALUE ...] [--commit]
 
 `make figures`, `make paper` and `make notebooks` call this file; maintainers open it. It starts
-papermill and reads what papermill and growkit report. Of the project it imports `growkit.studies`,
-and only for a full run at the published scale.
+papermill and reads what papermill and growkit report. Of the project it imports nothing.
 
 A run fails, with a sentence that names the notebook, on an unknown parameter, an error (also one
 that a widget swallowed), a warning, or a figure that a cell promises to save and that was not
@@ -254,8 +253,10 @@ def one(job: Job, parameters: dict, scale: str, commit: bool, threads: int) -> s
     return f"{job.source.stem}: done in {seconds:.0f} s, {written}"
 
 
-TEXTS = {"scale", "folder"}  # the parameters that are texts; all others are whole numbers
-FROM_ZERO = {"seed", "trial"}  # the numbers that begin at 0; all others are counts and begin at 1
+TEXTS = {"scale", "folder"}  # the parameters that are texts; all others are numbers
+FROM_ZERO = {"seed", "trial"}  # whole numbers that begin at 0
+# Whole numbers that begin at 1 say "(count)" in their comment; all others are numbers above 0.
+FRACTION = re.compile(r"\d[\d_]*(\.\d*)?(e-?\d+)?", re.IGNORECASE)
 
 
 def check_parameters(source: Path, parameters: dict) -> None:
@@ -291,7 +292,16 @@ def check_parameters(source: Path, parameters: dict) -> None:
     for name, parameter in known.items():
         if name not in TEXTS:
             value = str(parameters.get(name, parameter["default"]))
-            check_number(source, name, value, parameter["help"])
+            if name in FROM_ZERO or "(count)" in parameter["help"]:
+                check_number(source, name, value, parameter["help"])
+            else:
+                check_fraction(source, name, value)
+
+
+def check_fraction(source: Path, name: str, value: str) -> None:
+    """Fail unless a value is a number above 0."""
+    if not FRACTION.fullmatch(value) or not float(value) > 0:
+        raise Failed(f"{source.stem}: {name} is {value}; it takes a number above 0")
 
 
 def check_number(source: Path, name: str, value: str, comment: str) -> None:
@@ -671,10 +681,10 @@ def normalised_output(output: dict, count: int) -> dict:
 
 
 def fewer_colours(png: str) -> str:
-    """Return a picture, encoded in base 64, with 64 colours, which takes a third of the bytes."""
+    """Return a picture, encoded in base 64, with 256 colours, which takes half of the bytes."""
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     small = io.BytesIO()
-    picture.convert("RGB").quantize(64).save(small, "png", optimize=True)
+    picture.convert("RGB").quantize(256).save(small, "png", optimize=True)
     return base64.b64encode(small.getvalue()).decode()
 
 
@@ -793,13 +803,12 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(NOTEBOOKS_AT_ONCE) as pool:
         jobs = [Job(source, Path(temporary) / source.stem) for source in sources]
         try:
-            if chosen.scale == "paper" and not chosen.only:
-                compute_studies(display.say)
+            if chosen.scale == "paper":
+                complete_data()
             futures = submitted(pool, jobs, chosen)
             watch(jobs, futures, display)
-        except (RuntimeError, ValueError, OSError) as error:
-            # Sentences of growlib and growkit, such as that results cannot be stored.
-            display.say(str(error))
+        except Failed as refusal:
+            display.say(str(refusal))
             return 1
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -860,23 +869,10 @@ def selected(only: list[str]) -> list[Path]:
     return [path for path in every if path.stem.startswith(tuple(beginnings))]
 
 
-def compute_studies(say: Callable[[str], None]) -> None:
-    """Compute the published studies that `data/` lacks, and say where all results come from."""
-    # Imported here, because only a full run at the published scale needs it.
-    sys.path.insert(0, str(ROOT))
-    from growkit import studies
-
-    computed = 0
-    for name in studies.STUDIES:
-        already_there = studies.is_stored(name)
-        origin = studies.results(name).origin
-        if already_there:
-            say(f"{name}: already there, {origin}")
-        else:
-            computed += 1
-            say(f"{name}: {origin}")
-    if not computed:
-        say("data/ holds every study: nothing to compute.")
+def complete_data() -> None:
+    """Compute the studies and tables that `data/` lacks; fail if that fails."""
+    if subprocess.run([sys.executable, str(ROOT / "tools" / "data.py")]).returncode:
+        raise Failed("data/ is not complete, so no notebook was run")
 
 
 def submitted(pool: ThreadPoolExecutor, jobs: list[Job], chosen: argparse.Namespace) -> list:

@@ -1,0 +1,142 @@
+"""Compute what `data/` lacks: the published studies, and the tables that are derived from them.
+
+    python tools/data.py [TABLE ...]
+
+`make paper` calls this file before it runs the notebooks, which read `data/` and never write to it.
+It can be stopped and started at will. A study is computed if it is not stored. A table is computed
+if what it is computed from has changed, or if it is named; all tables take about twenty minutes.
+
+The modules of growkit/derived compute the tables. `data/derived.json` keeps a digest of the files
+from which each table was computed.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "data"
+DIGESTS = DATA / "derived.json"
+sys.path.insert(0, str(ROOT))
+
+from growkit import studies  # noqa: E402
+from growkit.derived import (  # noqa: E402
+    claims,
+    comparisons,
+    compute,
+    controls,
+    coupling,
+    scaling,
+    your_data,
+)
+from growlib import _replacing  # noqa: E402
+
+
+class Table(NamedTuple):
+    """Where a derived table comes from."""
+
+    compute: Callable  # returns the table
+    sources: tuple  # names of the studies, and of the tables above it, that are read
+
+
+SCALING = (
+    "scaling-width",
+    "scaling-rates",
+    "scaling-classes-5-9",
+    "scaling-classes-3-7",
+    "scaling-classes-points",
+)
+TABLES = {
+    "results": Table(comparisons.compute, comparisons.STUDIES),
+    "coupling": Table(coupling.compute, ("coupling",)),
+    "scaling": Table(scaling.compute, SCALING),
+    "controls": Table(controls.compute, ("controls", "tuning")),
+    "compute": Table(compute.compute, ("controls", "tuning")),
+    "your_data": Table(your_data.compute, ("your-data",)),
+    "claims": Table(claims.compute, ("results", "controls", "coupling", *SCALING)),
+    "verdicts": Table(claims.verdicts, ("claims",)),
+}
+
+
+def digest(name: str) -> str:
+    """Return a digest of the files that a table is computed from."""
+    found = hashlib.sha256()
+    for source in TABLES[name].sources:
+        names = (f"{source}.csv", f"{source}.parquet", f"{source}-history.parquet")
+        for path in map(DATA.joinpath, names):
+            if path.exists():
+                found.update(path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+def digests() -> dict[str, str]:
+    """Return the digests of the files from which the tables in `data/` were computed."""
+    return json.loads(DIGESTS.read_text()) if DIGESTS.exists() else {}
+
+
+def stale() -> list[str]:
+    """Return the tables that `data/` lacks, or whose sources have changed."""
+    known = digests()
+    return [
+        name
+        for name in TABLES
+        if known.get(name) != digest(name) or not (DATA / f"{name}.csv").exists()
+    ]
+
+
+def write(name: str) -> None:
+    """Compute a table and write it, with the digest of what it was computed from."""
+    sources = digest(name)
+    with _replacing(DATA / f"{name}.csv") as temporary:
+        TABLES[name].compute().to_csv(temporary, index=False, float_format="%.6g")
+    with _replacing(DIGESTS) as temporary:
+        temporary.write_text(json.dumps(digests() | {name: sources}, indent=1) + "\n")
+
+
+def compute_studies() -> None:
+    """Compute the published studies that are not stored, and say what they took."""
+    computed = 0
+    for name in studies.STUDIES:
+        if not studies.is_stored(name):
+            computed += 1
+            studies.study(name)
+            print(f"{name}: {studies.about_stored(name)['core_minutes']} core-minutes", flush=True)
+    if not computed:
+        print("data/ holds every study: nothing to compute.", flush=True)
+
+
+def compute_tables(named: list[str]) -> None:
+    """Compute the tables that are named or stale, in their order."""
+    for name in TABLES:
+        # Writing a table may make those below it stale, so each is asked when its turn comes.
+        if name in named or name in stale():
+            began = time.monotonic()
+            write(name)
+            print(f"data/{name}.csv: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument(
+        "tables", nargs="*", metavar="TABLE", help=f"to compute anew: {', '.join(TABLES)}"
+    )
+    named = parser.parse_args().tables
+    for name in named:
+        if name not in TABLES:
+            raise SystemExit(f"TABLE is {name!r}; it takes one of {', '.join(TABLES)}")
+    try:
+        compute_studies()
+        compute_tables(named)
+    except KeyboardInterrupt:
+        raise SystemExit("stopped; what was finished stays") from None
+    except (RuntimeError, ValueError, OSError) as error:  # sentences of growlib and growkit
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

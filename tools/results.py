@@ -1,0 +1,325 @@
+"""RESULTS.md: every result of the collection, as tables from `data/`, in the notebooks' order.
+
+`tools/readme.py` writes the page, and takes the short table of verdicts for the README from here.
+"""
+
+from collections.abc import Callable
+
+import pandas as pd
+from answers import select
+
+from growkit import derived, statistics, studies
+from growkit.derived import scaling
+from growkit.statistics import in_thousands, in_words
+
+RATIOS = (
+    "Ratios are growing over its opponent: below 1 favours growing. In brackets: 95 % intervals."
+)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """Return a frame of texts as a Markdown table."""
+    lines = ["| " + " | ".join(frame) + " |", "|" + "---|" * frame.shape[1]]
+    for cells in frame.itertuples(index=False):
+        lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+# ----------------------------------------------------------------------- at the published setting
+
+CONDITION = ["task", "mask", "noise", "epochs"]
+READINGS = {"staircase": "", "shared": ", as released", "neuron": ", as described"}
+
+
+def published_setting() -> str:
+    """Return the comparisons of every study at its published setting."""
+    rows = select(derived.stored("results"), value="test_loss")
+    rows = rows.drop_duplicates([*CONDITION, "against", "measure"])
+    rows["text"] = [in_words(row) for _, row in rows.iterrows()]
+    parts = []
+    for against, explained in (
+        ("grown", "the paper's comparison, which starts at the target size and may move"),
+        ("static", "which starts there and is frozen"),
+    ):
+        mine = select(rows, against=against)
+        wide = mine.pivot(index=[*CONDITION, "pairs"], columns="measure", values="text")
+        wide = wide[list(statistics.MEASURES)].reset_index()
+        wide = wide.sort_values(["mask", "epochs"], key=place, kind="stable")
+        shown = pd.DataFrame(
+            {
+                "target": [name_of(row) for _, row in wide.iterrows()],
+                "epochs": wide["epochs"].map(in_thousands),
+                "pairs": wide["pairs"].map(in_thousands),
+                "ratio of means": wide["ratio of means"],
+                "ratio of medians": wide["ratio of medians"],
+                "probability of ending lower": wide["probability"],
+            }
+        )
+        parts.append(f"**Against {against}**, {explained}.\n\n{markdown(shown)}")
+    return "\n\n".join(parts)
+
+
+def place(column: pd.Series) -> pd.Series:
+    """Return what the rows are sorted by: the auxiliary weight first, then long training."""
+    if column.name == "mask":
+        return column.map(list(READINGS).index)
+    return -column
+
+
+def name_of(row: pd.Series) -> str:
+    """Return the name of a condition."""
+    noise = f", noise {row['noise']:g}" if row["noise"] else ""
+    return row["task"] + noise + READINGS[row["mask"]]
+
+
+def remarks() -> str:
+    """Return what is to be known about the comparisons at the published setting."""
+    stuck = studies.stored("figure-2").query("test_task_loss > 0.1").groupby("arm").size()
+    stuck = stuck.reindex(["growing", "grown", "static"], fill_value=0)
+    rows = select(
+        derived.stored("results"),
+        against="grown",
+        mask="staircase",
+        measure="probability",
+        epochs=20_000,
+    )
+    total = select(rows, value="test_loss")["estimate"]
+    alone = select(rows, value="test_task_loss")["estimate"]
+    return "\n".join(
+        (
+            "- A ratio of means far below the ratio of medians rests on a few networks that end "
+            f"badly. On bessel-j0 {stuck['growing']} growing, {stuck['grown']} grown and "
+            f"{stuck['static']} static networks of 200 end above a task loss of 0.1.",
+            "- After 20 000 epochs growing ends higher in most pairs on every target (probability "
+            f"of ending lower {total.min():.2f} to {total.max():.2f}). It has not yet paid its "
+            "size term; without that term the probability is "
+            f"{alone.min():.2f} to {alone.max():.2f}.",
+            "- cubic-2 is the mirror image of cubic-1, so it repeats that experiment.",
+            "- As released the controller has no grown arm: at s = 1 the size loss has no slope, "
+            "so grown would be static.",
+        )
+    )
+
+
+# -------------------------------------------------------------------------- what remains, and why
+
+CASES = (
+    "bessel-j0",
+    "bessel-sum",
+    "square-wave",
+    "bessel-grid",
+    "bessel-grid, 64 neurons",
+    "spirals",
+    "spirals, 64 neurons",
+)
+
+
+def ratio_of_medians(case: str, control: str, rate: str, reference: str) -> str:
+    """Return growing, or a control's arm, over a static reference, as text."""
+    rows = select(
+        derived.stored("controls"),
+        measure="ratio of medians",
+        case=case,
+        control=control,
+        rate=rate,
+        reference=reference,
+        arm="growing",
+    )
+    return in_words(rows.iloc[0]) if len(rows) else "–"
+
+
+def conditions() -> str:
+    """Return the ratios under which the lead of growing is taken apart."""
+    settings = {
+        "published setting": ("as published", "published", "as published"),
+        "best rates": ("as published", "tuned", "as published"),
+        "no size input": ("no size input", "published", "no size input"),
+        "best rates, no size input": ("no size input", "tuned", "no size input"),
+        "the same under Adam": ("Adam, no size input", "tuned", "Adam, no size input"),
+    }
+    return by_case(settings)
+
+
+def larger_networks() -> str:
+    """Return growing over networks that start large, all without the size input at best rates."""
+    opponents = ("larger static", "pruned", "pruned, equal compute")
+    return by_case({name: ("no size input", "tuned", name) for name in opponents})
+
+
+def by_case(settings: dict[str, tuple]) -> str:
+    """Return a table of ratios of medians, a row a target and a column a setting."""
+    rows = []
+    for case in CASES:
+        texts = {name: ratio_of_medians(case, *setting) for name, setting in settings.items()}
+        rows.append({"target": case} | texts)
+    return markdown(pd.DataFrame(rows))
+
+
+# ----------------------------------------------------------------- size coupling and scaling
+
+
+def size_coupling() -> str:
+    """Return the best λ and the ratio there for every length of training."""
+    rows = select(derived.stored("coupling"), measure="ratio of means")
+    texts = rows.assign(text=[in_words(row) for _, row in rows.iterrows()])
+    wide = texts.query("epochs > 0").pivot(index="epochs", columns="quantity", values="text")
+    heads = [
+        "best λ",
+        "2ηλE at the best λ",
+        "ratio at a third of the best λ",
+        "ratio at the best λ",
+        "ratio at ten times the best λ",
+    ]
+    shown = wide[heads].reset_index()
+    shown["epochs"] = shown["epochs"].map(count)
+    return markdown(shown)
+
+
+def published_scaling() -> str:
+    """Return the published numbers of the scaling relations beside ours."""
+    rows = scaling.published(derived.stored("scaling"))
+    shown = pd.DataFrame(
+        {
+            "bessel-grid, η = 0.0003, ten trials": rows["quantity"],
+            "published": rows["published"].map("{:g}".format),
+            "ours (percentile limits of ten trials)": [in_words(row) for _, row in rows.iterrows()],
+            "": rows["says"],
+        }
+    )
+    return markdown(shown)
+
+
+# ------------------------------------------------------------------------------------- verdicts
+
+CLAIMS = {
+    "C1": "growing ends lower: regression, auxiliary weight",
+    "C2": "growing ends lower: classification, auxiliary weight",
+    "C3": "growing ends lower: the controller's mask",
+    "C4": "the advantage depends on λ and on the number of epochs",
+    "C5": "scaling relations over width and classes",
+    "C6": "to start small and grow is preferable to starting large",
+}
+STATEMENTS = {
+    "C1": "growing ends lower: regression, auxiliary weight",
+    "C2": "growing ends lower: classification, auxiliary weight",
+    "C3": "growing ends lower: the controller's mask",
+    "C6": "growing ends lower than a larger static network",
+}
+SETTINGS = ("published setting", "best rates", "best rates and no size input")
+
+
+def verdicts_in_short() -> str:
+    """Return the README's table of verdicts."""
+    rows = select(derived.stored("verdicts"), role="counted", measure="ratio of medians")
+    rows = rows[~rows["against"].str.startswith("pruned")].set_index(["claim", "setting"])
+    lines = []
+    for claim, statement in STATEMENTS.items():
+        cells = [in_brief(rows.loc[(claim, setting)]) for setting in SETTINGS]
+        lines.append([f"**{claim}** {statement}", *cells])
+
+    every = select(derived.stored("verdicts"), role="counted").set_index("statement")
+    for claim, statement in (
+        ("C4", "growing ends lower at some λ"),
+        ("C5", "loss over width is a power law"),
+        ("C5", "accuracy over classes is a power law"),
+    ):
+        row = every.loc[statement]
+        lines.append([f"**{claim}** {statement}", f"{row['holds']} of {row['conditions']}", "", ""])
+    lines.sort(key=lambda line: line[0])
+    return markdown(pd.DataFrame(lines, columns=["claim", *SETTINGS]))
+
+
+def in_brief(row: pd.Series) -> str:
+    """Return a verdict as a count, such as "4 of 5 (other arm: 1)"."""
+    text = f"{row['favours_growing']:.0f} of {row['conditions']}"
+    if row["favours_other"]:
+        text += f" (other arm: {row['favours_other']:.0f})"
+    return text
+
+
+def verdicts() -> str:
+    """Return all verdicts that are counted, a table a claim."""
+    rows = select(derived.stored("verdicts"), role="counted")
+    parts = []
+    for claim, of_claim in rows.groupby("claim"):
+        shown = []
+        for (setting, against, statement), group in of_claim.groupby(
+            ["setting", "against", "statement"], sort=False
+        ):
+            by_measure = group.set_index("measure")
+            cells = {"setting": setting, "against": against}
+            if claim in ("C4", "C5"):
+                row = group.iloc[0]
+                cells = {
+                    "statement": statement,
+                    "holds": f"{row['holds']} of {row['conditions']}",
+                }
+            else:
+                for measure in statistics.MEASURES:
+                    cells[measure] = in_brief(by_measure.loc[measure])
+                cells["where (ratio of medians)"] = by_measure.loc["ratio of medians", "where"]
+            shown.append(cells)
+        table = markdown(pd.DataFrame(shown).fillna("–"))
+        parts.append(f"**{claim}**, {CLAIMS[claim]}.\n\n{table}")
+    return "\n\n".join(parts)
+
+
+# ------------------------------------------------------------------------------------- the page
+
+SECTIONS: dict[str, tuple[str, Callable]] = {
+    "The published setting": (
+        "The paper compares means. Medians tell of the typical network, and the probability, "
+        "pair by pair, how often growing ends lower (above one half favours growing). The test "
+        "loss holds the size term, as published. Notebooks [02](notebooks/02_regression.ipynb), "
+        "[03](notebooks/03_classification.ipynb), "
+        "[06](notebooks/06_controller_regression.ipynb), [07](notebooks/07_spirals.ipynb).",
+        published_setting,
+    ),
+    "What is to be known about these numbers": ("", remarks),
+    "What remains when the comparison is made fair": (
+        "Ratio of median test task losses, growing over static. *Best rates*: each arm at its own "
+        "best of seven learning rates, chosen on other trials. *No size input*: neither arm is "
+        "fed its size. [Notebook 05](notebooks/05_why_it_helps.ipynb); every control is in "
+        "[notebook 11](notebooks/11_controls.ipynb).",
+        conditions,
+    ),
+    "Networks that start large": (
+        "The same ratio over static networks of nine neurons (of the controller's targets 20), "
+        "kept, or pruned to the final size after a quarter of the training; all at best rates "
+        "and without the size input.",
+        larger_networks,
+    ),
+    "The size coupling λ": (
+        "Ratio of mean test losses, growing over grown, by moving averages over 40 of 401 λ. "
+        "The least of many values is a little too low. "
+        "[Notebook 04](notebooks/04_size_coupling.ipynb).",
+        size_coupling,
+    ),
+    "Scaling: published beside ours": (
+        "[Notebook 08](notebooks/08_scaling_width.ipynb) says what lies behind the differences; "
+        "[09](notebooks/09_scaling_classes.ipynb) has the classes.",
+        published_scaling,
+    ),
+    "Verdicts on the claims": (
+        "A cell counts the targets on which growing is clearly ahead, after Holm's correction "
+        "within a claim and measure, and in brackets those on which the other arm is. "
+        "[Notebook 12](notebooks/12_claims.ipynb) says by which rules, and lets you doubt a line.",
+        verdicts,
+    ),
+}
+
+
+def page() -> str:
+    """Return RESULTS.md."""
+    parts = [
+        "# Results\n\nAll results at the published scale, written from `data/` by `make readme`. "
+        f"{RATIOS} The [README](README.md) says what was found; the notebooks show how."
+    ]
+    for title, (introduction, section) in SECTIONS.items():
+        parts.append("\n\n".join(filter(None, [f"## {title}", introduction, section()])))
+    return "\n\n".join(parts) + "\n"
+
+
+def count(number: int) -> str:
+    """Return a count with a space between thousands."""
+    return in_thousands(int(number))
