@@ -24,7 +24,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
 from growkit.statistics import in_thousands
-from growlib import Growth, Run, _choice, _frame, _replacing, _require, layer_shapes, unpack
+from growlib import Growth, Run, _choice, _frame, _replacing, _require, _whole, layer_shapes, unpack
 
 # Importing this module sets the sizes of type, in points, for every figure of the session. A figure
 # is as wide as a page, so that they are true in print.
@@ -166,7 +166,11 @@ def save_figure(figure: Figure, name: str, folder: str = "", note: str = "") -> 
 
 
 def line_style(arm: str) -> dict:
-    """Return colour, dash, width and layer of an arm's line, as arguments of `Axes.plot`."""
+    """Return colour, dash, width and layer of an arm's line, as arguments of `Axes.plot`.
+
+    Raises ValueError if the arm is unknown.
+    """
+    _choice("arm", arm, COLOURS)
     return {"color": COLOURS[arm], "ls": DASHES[arm], "lw": WIDTHS[arm], "zorder": LAYERS[arm]}
 
 
@@ -483,13 +487,14 @@ def plot_ratios(
 ) -> Axes:
     """Plot ratios with their intervals, a row for each case, and return the axes.
 
-    A mark is filled if its interval leaves out 1, and open if it does not or if there is none.
+    A mark is filled if its interval leaves out 1, and open if it does not or if there is none. If
+    the frame has a column `clear`, a mark is filled where that is True instead.
 
     Parameters
     ----------
     compared : DataFrame
         Rows with the columns `estimate`, `low` and `high`, as `growkit.statistics.compare` gives
-        them, and the two columns that `row` and `mark` name.
+        them, and the two columns that `row` and `mark` name. A column `clear` is optional.
     axes : Axes
         Axes to plot into.
     rows : iterable of str
@@ -536,8 +541,31 @@ def plot_probabilities(
 ) -> Axes:
     """Plot probabilities with their intervals, a row for each case, and return the axes.
 
-    The arguments and errors are those of `plot_ratios`. A mark is filled if its interval leaves out
-    one half.
+    A mark is filled if its interval leaves out one half or, if the frame has a column `clear`,
+    where that is True.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        As `plot_ratios` takes it, and so are the other arguments.
+    axes : Axes
+        Axes to plot into.
+    rows : iterable of str
+        Values of the column `row`, from top to bottom.
+    marks : mapping
+        From the values of the column `mark` to a marker of matplotlib and a colour each.
+    row, mark : str
+        Columns of `compared`.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+
+    Raises
+    ------
+    ValueError
+        If the frame lacks a column, or `axes` is not a single Axes.
     """
     _require_one_axes(axes)
     _frame("compared", compared, row, mark, "estimate", "low", "high")
@@ -549,7 +577,10 @@ def plot_probabilities(
 
 
 def _plot_intervals(compared, axes, rows, marks, row, mark, even):
-    """Plot every estimate with its interval; its mark is filled if `even` lies outside."""
+    """Plot every estimate with its interval, its mark filled where the difference is clear."""
+    if "clear" not in compared:
+        clear = (compared["low"] > even) | (compared["high"] < even)
+        compared = compared.assign(clear=clear)
     for number, (value, (marker, colour)) in enumerate(marks.items()):
         # The marks of a row stand one below the other, in the middle seven tenths of its height.
         shift = 0.7 * ((number + 0.5) / len(marks) - 0.5)
@@ -557,9 +588,8 @@ def _plot_intervals(compared, axes, rows, marks, row, mark, even):
             if found[row] not in rows:
                 continue
             place = rows.index(found[row]) + shift
-            decided = found["low"] > even or found["high"] < even
             axes.plot([found["low"], found["high"]], [place, place], color=colour, lw=1.2)
-            face = colour if decided else "white"
+            face = colour if found["clear"] else "white"
             axes.plot(found["estimate"], place, marker, ms=5, color=colour, mfc=face)
         axes.plot([], [], marker, ms=5, color=colour, label=value)
 
@@ -694,7 +724,11 @@ def plot_ratio_table(
 
 
 def class_colours(classes: int) -> list[tuple]:
-    """Return a colour for each class, from dark to light, so that they differ in grey, too."""
+    """Return a colour for each class, from dark to light, so that they differ in grey, too.
+
+    Raises ValueError if the number of classes is not a positive whole number.
+    """
+    classes = _whole("classes", classes)
     return sns.color_palette("magma", classes)
 
 
@@ -965,8 +999,10 @@ def save_animation(pictures: Iterable[Figure], name: str, folder: str = "") -> d
     Raises
     ------
     ValueError
-        If the folder cannot be written.
+        If there is no picture, or the folder cannot be written.
     """
+    pictures = list(pictures)
+    _require(len(pictures) > 0, "pictures", pictures, "one figure or more")
     frames = [PIL.Image.open(io.BytesIO(_png(picture))).convert("RGB") for picture in pictures]
     # The palette comes from a picture in the middle, which has all colours.
     palette = frames[len(frames) // 2].quantize(128, PIL.Image.Quantize.MAXCOVERAGE)
@@ -1029,9 +1065,27 @@ def plot_scaling(finals: pd.DataFrame, axes: Axes, value: str, along: str = "wid
 def plot_estimates_of_arms(rows: pd.DataFrame, axes: Axes, x: str) -> Axes:
     """Plot estimates with their intervals against a column, a series for each arm.
 
-    Takes the arguments of `plot_estimates`; `rows` also has the column `arm`, and rows about no
-    single arm, such as differences, are left out. Each arm has its colour and its dash. Returns the
-    axes.
+    Each arm has its colour and its dash. Rows about no single arm, such as differences, are left
+    out.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As `plot_estimates` takes it, with the column `arm`.
+    axes : Axes
+        Axes to plot into.
+    x : str
+        Column of the horizontal axis.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+
+    Raises
+    ------
+    ValueError
+        If the frame lacks a column, or `axes` is not a single Axes.
     """
     _require_one_axes(axes)
     _frame("rows", rows, "arm")

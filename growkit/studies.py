@@ -351,9 +351,7 @@ def stored(study: str, what: str = "finals") -> pd.DataFrame:
     """
     path = _path(study, what)
     if not path.exists():
-        raise FileNotFoundError(
-            f"study {study!r} is not in {path.parent}; `make paper` computes it"
-        )
+        raise FileNotFoundError(f"study {study!r} is not in {path.parent}; `make data` computes it")
     frame = pq.read_table(path).to_pandas()
     if what == "curves":
         return frame
@@ -944,7 +942,8 @@ def results(study: str | Sequence[str], scale: str = "paper") -> SimpleNamespace
     if scale == "paper":
         parts = [{what: stored(name, what) for what in FRAMES} for name in names]
         minutes = sum(about_stored(name)["core_minutes"] for name in names)
-        how = f"from data/, made in {minutes:.0f} core-minutes."
+        spent = f"{minutes:.0f}" if minutes >= 10 else f"{minutes:.1f}"
+        how = f"from data/, made in {spent} core-minutes."
     else:
         parts = [_trained_frames(*each) for each in zip(names, settings, strict=True)]
         how = f"trained here in {time.perf_counter() - began:.0f} s."

@@ -5,7 +5,6 @@ and in commands. Nothing is lost by a mistake.
 """
 
 import copy
-import json
 import os
 import re
 import shutil
@@ -37,6 +36,9 @@ import notebooks
 
 # ---------------------------------------------------------------------- calls: what the table needs
 
+ONE_AXES = "axes is 'ndarray'; it takes one Axes, such as axes[0, 0]"
+LACKS_ESTIMATES = "it takes a frame that also has the columns "
+SEVERAL_AXES = np.zeros(1)
 ONE_WHOLE = "it takes a whole number of at least 1"
 ZERO_WHOLE = "it takes a whole number of at least 0"
 FINITE = "it takes a finite number of at least 0"
@@ -170,6 +172,15 @@ def one_figure():
 
 def one_axes():
     return figures.new_figure()[1][0, 0]
+
+
+def plots(name, **arguments):
+    """Return a call of a plot, into one axes unless `axes` is given."""
+
+    def call(_):
+        getattr(figures, name)(**{"axes": one_axes(), **arguments})
+
+    return call
 
 
 def saves_figure(*arguments, **options):
@@ -733,7 +744,7 @@ STUDIES = {
         ),
         (
             at_home("file", lambda _: studies.stored("figure-2")),
-            "file/data; `make paper` computes it",
+            "file/data; `make data` computes it",
             FileNotFoundError,
         ),
     ],
@@ -846,6 +857,63 @@ FIGURES = {
             "below is 'grown'; it takes one of growing",
         ),
     ],
+    "line_style": [
+        (lambda _: figures.line_style("grow"), "arm is 'grow'; it takes one of growing")
+    ],
+    "class_colours": [(lambda _: figures.class_colours(0), f"classes is 0; {ONE_WHOLE}")],
+    "save_animation": [
+        (
+            lambda _: figures.save_animation([], "x.gif"),
+            "pictures is []; it takes one figure or more",
+        ),
+        (
+            lambda given: figures.save_animation([one_figure()], "x.gif", given.path / "file"),
+            "it takes a folder that can be written",
+        ),
+    ],
+    "draw_moment": [
+        (lambda given: figures.draw_moment(given.run, 3), "epoch is 3; it takes "),
+    ],
+    "plot_cumulative": [
+        (plots("plot_cumulative", finals=3), "finals is 'int'; it takes a DataFrame with rows"),
+        (plots("plot_cumulative", finals=3, axes=SEVERAL_AXES), ONE_AXES),
+    ],
+    "plot_ratios": [
+        (plots("plot_ratios", compared=TABLE, rows=[], marks={}), LACKS_ESTIMATES),
+        (plots("plot_ratios", compared=3, rows=[], marks={}, axes=SEVERAL_AXES), ONE_AXES),
+    ],
+    "plot_probabilities": [
+        (plots("plot_probabilities", compared=TABLE, rows=[], marks={}), LACKS_ESTIMATES),
+        (plots("plot_probabilities", compared=3, rows=[], marks={}, axes=SEVERAL_AXES), ONE_AXES),
+    ],
+    "plot_estimates": [
+        (plots("plot_estimates", rows=TABLE, x="width"), LACKS_ESTIMATES),
+        (plots("plot_estimates", rows=3, x="width", axes=SEVERAL_AXES), ONE_AXES),
+    ],
+    "plot_estimates_of_arms": [
+        (plots("plot_estimates_of_arms", rows=TABLE, x="width"), "also has the columns arm"),
+        (plots("plot_estimates_of_arms", rows=3, x="width", axes=SEVERAL_AXES), ONE_AXES),
+    ],
+    "plot_scaling": [
+        (plots("plot_scaling", finals=TABLE, value="loss"), "also has the columns arm"),
+        (plots("plot_scaling", finals=3, value="loss", axes=SEVERAL_AXES), ONE_AXES),
+    ],
+    "plot_counts": [
+        (plots("plot_counts", counts=TABLE), "also has the columns favours_growing"),
+        (plots("plot_counts", counts=3, axes=SEVERAL_AXES), ONE_AXES),
+    ],
+    "plot_map": [(plots("plot_map", table=TABLE, low=0, high=1, axes=SEVERAL_AXES), ONE_AXES)],
+    "plot_ratio_table": [
+        (plots("plot_ratio_table", estimates=3, decided=3, axes=SEVERAL_AXES), ONE_AXES)
+    ],
+    "plot_arms": [(plots("plot_arms", x=[], y=[], axes=SEVERAL_AXES), ONE_AXES)],
+    "plot_classes": [
+        (plots("plot_classes", plane=TABLE, x=[], y=[]), "also has the columns x, x2, prediction"),
+        (plots("plot_classes", plane=3, x=[], y=[], axes=SEVERAL_AXES), ONE_AXES),
+    ],
+    "plot_network": [
+        (plots("plot_network", theta=0, growth=0, width=9, axes=SEVERAL_AXES), ONE_AXES)
+    ],
 }
 
 WIDGETS = {
@@ -953,6 +1021,7 @@ EXEMPT = {
     "ControllerMask.slope": TENSORS_ALONE,
     "Forces": MADE_BY_FIT,
     "Picture": "made by new_figure",
+    "plain_ticks": "hands its values to matplotlib",
     "Run": "made by fit and load",
     "Run.networks": NOTHING,
     "Settings": MADE_BY_FIT,

@@ -48,18 +48,29 @@ def home(tmp_path, monkeypatch, serial_pool):
 
 
 def test_a_study_is_computed_once_and_then_read(home, serial_pool):
-    first = studies.results("figure-5")
+    first = studies.study("figure-5")
     assert len(serial_pool.done) == CELLS
     assert studies.is_stored("figure-5")
-    again = studies.results("figure-5")
+    again = studies.study("figure-5")
     assert len(serial_pool.done) == CELLS
-    pd.testing.assert_frame_equal(first.finals, again.finals)
-    assert "data/" in again.origin
-    assert sorted(first.finals["trial"].unique()) == list(range(6))
+    pd.testing.assert_frame_equal(first, again)
+    results = studies.results("figure-5")
+    pd.testing.assert_frame_equal(first, results.finals)
+    assert "data/" in results.origin
+    assert results.note == "n = 6"
+    assert sorted(first["trial"].unique()) == list(range(6))
+
+
+def test_results_that_are_not_stored_are_not_computed(home, serial_pool):
+    with pytest.raises(FileNotFoundError, match="study 'figure-5' is not in .*; `make data`"):
+        studies.results("figure-5")
+    assert not serial_pool.submitted
 
 
 def test_the_results_of_several_studies_are_joined(home):
     names = ["scaling-width", "figure-5"]
+    for name in names:
+        studies.study(name)
     parts = [studies.results(name) for name in names]
     both = studies.results(names)
     for what in studies.FRAMES:
@@ -70,6 +81,7 @@ def test_the_results_of_several_studies_are_joined(home):
     quick = studies.results(names, "quick")
     assert len(quick.finals) == len(both.finals)
     assert "trained here" in quick.origin
+    assert quick.note.startswith("quick, n = ")
 
 
 def test_a_stored_study_tells_what_it_was_made_with(home):

@@ -88,15 +88,21 @@ def test_a_tuned_rate_is_the_one_that_did_best_on_other_trials(monkeypatch):
 
 
 def test_the_quick_scale_is_the_published_setting_with_fewer_trials():
-    """Large data sets also have fewer points and epochs, and the two sweeps fewer values."""
+    """Large data sets also have fewer points and epochs, and the two sweeps fewer values.
+
+    The spirals with all points take the larger of the published learning rates, at which a small
+    sample learns something.
+    """
 
     def without_counts(setting):
         options = dict(setting.get("options", {}))
         options.pop("points", None)
         growth = growlib.replace(setting["growth"], coupling=0.0)
         bare = setting | {"growth": growth, "options": options}
-        for name in ("trials", "epochs", "data_seed"):
+        for name in ("trials", "epochs", "data_seed", "log_every"):
             bare.pop(name, None)
+        if study == "scaling-classes-points":
+            bare.pop("lr")
         return bare
 
     for study in studies.STUDIES:
@@ -112,7 +118,7 @@ def test_the_quick_scale_is_the_published_setting_with_fewer_trials():
                     trials.append(published["trials"])
             assert trials
             assert setting["trials"] < min(trials)
-            if "options" not in setting:
+            if "options" not in setting and study != "your-data":
                 assert setting["epochs"] in [published["epochs"] for published in paper]
 
 

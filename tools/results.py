@@ -9,6 +9,7 @@ import pandas as pd
 from answers import select
 
 from growkit import derived, statistics, studies
+from growkit.derived import compute as compute_table
 from growkit.derived import scaling
 from growkit.statistics import in_thousands, in_words
 
@@ -189,6 +190,37 @@ def published_scaling() -> str:
     return markdown(shown)
 
 
+# ------------------------------------------------------------------------ compute and your data
+
+
+def compute() -> str:
+    """Return the factor in operations to reach a loss, a row a target."""
+    rows = select(derived.stored("compute"), cost="flops")
+    rows["text"] = [compute_table.in_words(row) for row in rows.to_dict("records")]
+    names = {"published": "published rate", "tuned": "best rates"}
+    rows["setting"] = rows["control"] + ", " + rows["rate"].map(names)
+    wide = rows.pivot(index="case", columns="setting", values="text")
+    wide = wide[list(dict.fromkeys(rows["setting"]))].reindex(dict.fromkeys(rows["case"]))
+    return markdown(wide.fillna("–").rename_axis("target").reset_index())
+
+
+def your_data() -> str:
+    """Return the comparisons on three tables."""
+    rows = derived.stored("your_data")
+    rows = rows[rows["best"]]
+    rows["text"] = [in_words(row) for _, row in rows.iterrows()]
+    wide = rows.pivot_table(
+        index=["way", "task", "against", "pairs"],
+        columns="measure",
+        values="text",
+        aggfunc="first",
+        sort=False,
+    )
+    shown = wide[list(statistics.MEASURES)].reset_index()
+    shown["pairs"] = shown["pairs"].map(count)
+    return markdown(shown.rename(columns={"way": "setting", "task": "table"}))
+
+
 # ------------------------------------------------------------------------------------- verdicts
 
 CLAIMS = {
@@ -299,6 +331,17 @@ SECTIONS: dict[str, tuple[str, Callable]] = {
         "[Notebook 08](notebooks/08_scaling_width.ipynb) says what lies behind the differences; "
         "[09](notebooks/09_scaling_classes.ipynb) has the classes.",
         published_scaling,
+    ),
+    "Operations to reach a loss": (
+        "Operations, growing over static, to the loss that three of four networks of either arm "
+        "reach. Where the best rates tie within the noise of the tuning trials there is no factor. "
+        "[Notebook 10](notebooks/10_compute.ipynb).",
+        compute,
+    ),
+    "Three tables of data": (
+        "Test task losses under Adam, each arm at its best of four learning rates. "
+        "[Notebook 13](notebooks/13_your_data.ipynb).",
+        your_data,
     ),
     "Verdicts on the claims": (
         "A cell counts the targets on which growing is clearly ahead, after Holm's correction "

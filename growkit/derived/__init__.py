@@ -1,6 +1,6 @@
 """Tables that are computed from the stored results, a module each.
 
-`tools/derive.py`, which `make paper` runs, writes them to `data/`. Notebooks at the published scale
+`tools/data.py`, which `make paper` runs, writes them to `data/`. Notebooks at the published scale
 read them, and at the quick scale compute them from the small sample that they have trained. Open a
 module here to see, or to doubt, how a number of a table came about.
 """
@@ -13,9 +13,9 @@ import growlib
 def stored(name: str) -> pd.DataFrame:
     """Return the derived table `data/<name>.csv`.
 
-    Raises FileNotFoundError if `data/` does not hold it; `make paper` writes it.
+    Raises FileNotFoundError if `data/` does not hold it; `make data` computes it.
     """
     path = growlib.HOME / "data" / f"{name}.csv"
     if not path.exists():
-        raise FileNotFoundError(f"table '{name}' is not in {path.parent}; `make paper` writes it")
+        raise FileNotFoundError(f"table '{name}' is not in {path.parent}; `make data` computes it")
     return pd.read_csv(path)

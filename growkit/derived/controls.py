@@ -437,30 +437,49 @@ def ratios(table: pd.DataFrame, control: str, arm: str, reference: str, rate: st
 def conditions(table: pd.DataFrame) -> pd.DataFrame:
     """Return growing over static under the four `CONDITIONS` of notebook 05, ratio of medians.
 
-    The result is in the order of `CONDITIONS` and has a column `condition`. The networks with 64
-    neurons are left out. `table` is what `compared` returned.
+    Parameters
+    ----------
+    table : DataFrame
+        What `compared` returned.
+
+    Returns
+    -------
+    DataFrame
+        Rows in the order of `CONDITIONS`, without the networks with 64 neurons, with these columns
+        besides those of the table: `condition`; `corrected`, the p-value after Holm's correction
+        for all rows; and `clear`, whether the interval leaves out 1 and the corrected p-value is
+        below 0.05. A row without a p-value, as at the quick scale, is judged by its interval alone.
     """
     rows = []
     for condition, (control, rate) in CONDITIONS.items():
         found = ratios(table, control, "growing", control, rate)
         rows.append(found[~found["case"].str.endswith("64 neurons")].assign(condition=condition))
-    return pd.concat(rows, ignore_index=True)
+    found = pd.concat(rows, ignore_index=True)
+    if "p" not in found:
+        found["p"] = np.nan
+
+    known = found["p"].notna()
+    found["corrected"] = np.nan
+    found.loc[known, "corrected"] = statistics.holm(found.loc[known, "p"])
+    leaves_out_1 = (found["high"] < 1) | (found["low"] > 1)
+    return found.assign(clear=leaves_out_1 & ((found["corrected"] < 0.05) | ~known))
 
 
 def counts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return in how many rows each side is ahead with its whole interval, and the number of rows.
+    """Return in how many rows each side is clearly ahead, and the number of rows.
 
     Parameters
     ----------
     rows : DataFrame
-        Ratios with the columns low and high, and a column `condition`.
+        Rows of what `conditions` returned.
 
     Returns
     -------
     DataFrame
         A row per condition, in their order, with the columns growing, static and of.
     """
-    rows = rows.assign(growing=rows["high"] < 1, static=rows["low"] > 1, of=1)
+    lower = rows["estimate"] < 1
+    rows = rows.assign(growing=rows["clear"] & lower, static=rows["clear"] & ~lower, of=1)
     return rows.groupby("condition", sort=False)[["growing", "static", "of"]].sum()
 
 
