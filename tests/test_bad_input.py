@@ -819,7 +819,10 @@ STATISTICS = {
 FIGURES = {
     "new_figure": [
         (lambda _: figures.new_figure(0), "Number of rows must be a positive integer, not 0"),
-        (lambda _: figures.new_figure(1, -1), "figure size must be positive finite not"),
+        (
+            lambda _: figures.new_figure(1, -1),
+            "Number of columns must be a positive integer, not -1",
+        ),
         (
             lambda _: figures.new_figure(height=-1),
             "figure size must be positive finite not (4.8, -1)",
@@ -976,7 +979,6 @@ SURGERY = {
 
 ENVIRONMENT = {
     "GROWLIB_HOME": [
-        (at_home("file", saves_figure("x")), "it takes a folder that can be"),
         (at_home("file", computes({})), "it takes a file that can be written"),
     ]
 }
@@ -1157,7 +1159,7 @@ PARAMETERS = {
     "10": {"networks": ("[1]", 1), "seed": ("-1", 0)},
     "11": {"networks": ("0", 1), "seed": ("-1", 0)},
     "12": {"resamples": ("0", 1)},
-    "13": {"networks": ("0", 1), "seed": ("-1", 0)},
+    "13": {"networks": ("0", 1), "epochs": ("0.5", 1), "seed": ("-1", 0)},
     "14": {"models": ("0", 1), "lr": ("0", "above 0"), "seed": ("-1", 0)},
 }
 TEXTS = {"scale", "folder"}  # every notebook also takes these

@@ -93,7 +93,7 @@ def test_figures_are_as_wide_as_a_page_and_their_type_is_at_least_8_points(colum
     assert min(text.get_fontsize() for text in figure.findobj(matplotlib.text.Text)) >= 8
 
 
-# ------------------------------------------------------------------------------ plots of the results
+# ----------------------------------------------------------------------------- plots of the results
 
 
 def test_a_ratio_is_drawn_with_its_interval_and_filled_if_that_leaves_out_1():

@@ -62,7 +62,7 @@ def test_a_study_is_computed_once_and_then_read(home, serial_pool):
 
 
 def test_results_that_are_not_stored_are_not_computed(home, serial_pool):
-    with pytest.raises(FileNotFoundError, match="study 'figure-5' is not in .*; `make data`"):
+    with pytest.raises(FileNotFoundError, match=r"study 'figure-5' is not in .*; `make data`"):
         studies.results("figure-5")
     assert not serial_pool.submitted
 
