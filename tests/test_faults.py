@@ -557,7 +557,7 @@ def project(tmp_path):
     folder = tmp_path / "project"
     for name in ("tools", "data", "notebooks"):
         (folder / name).mkdir(parents=True)
-    for name in ("growlib.py", "growloops.py", "tools/notebooks.py"):
+    for name in ("growlib.py", "growloops.py", "tools/notebooks.py", "tools/data.py"):
         shutil.copy(ROOT / name, folder / name)
     no_cache = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "growkit", folder / "growkit", ignore=no_cache)

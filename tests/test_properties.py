@@ -674,7 +674,8 @@ def test_cutting_a_study_into_cells_changes_no_bit(call, task, seconds):
 @st.composite
 def tasks(draw):
     """Return tasks of the paper of any size."""
-    name = draw(st.sampled_from(sorted(growlib.TASKS)))
+    tables = {"diabetes", "breast-cancer", "mnist-1d"}  # of a fixed size, from the kit
+    name = draw(st.sampled_from(sorted(growlib.TASKS.keys() - tables)))
     points = draw(st.integers(10, 60))
     if name == "spirals":
         classes = draw(st.integers(2, 6))

@@ -112,7 +112,7 @@ if __name__ == "__main__":
     studies.study("sweep", grid, workers=1)
     figure, axes = figures.new_figure()
     figures.plot_histories(run.history, axes[0, 0])
-    figures.save_figure(figure, "figure", "figures")
+    figures.save_figure(figure, "figure", growlib.HOME / "figures")
     studies.stored("figure-2")
 """
 FOLDERS = ("project", "caller", "home", "temporary")

@@ -41,7 +41,8 @@ class Table(NamedTuple):
     """Where a derived table comes from."""
 
     compute: Callable  # returns the table
-    sources: tuple  # names of the studies, and of the tables above it, that are read
+    studies: tuple = ()  # those that are read
+    tables: tuple = ()  # those above it that are read
 
 
 SCALING = (
@@ -58,19 +59,24 @@ TABLES = {
     "controls": Table(controls.compute, ("controls", "tuning")),
     "compute": Table(compute.compute, ("controls", "tuning")),
     "your_data": Table(your_data.compute, ("your-data",)),
-    "claims": Table(claims.compute, ("results", "controls", "coupling", *SCALING)),
-    "verdicts": Table(claims.verdicts, ("claims",)),
+    "claims": Table(claims.compute, ("coupling", *SCALING), ("results", "controls")),
+    "verdicts": Table(claims.verdicts, (), ("claims",)),
 }
 
 
+def sources(name: str) -> list[Path]:
+    """Return the files from which a table is computed."""
+    files = [f"{table}.csv" for table in TABLES[name].tables]
+    for study in TABLES[name].studies:
+        files += [f"{study}.parquet", f"{study}-history.parquet"]
+    return [DATA / file for file in files]
+
+
 def digest(name: str) -> str:
-    """Return a digest of the files that a table is computed from."""
+    """Return a digest of the files from which a table is computed."""
     found = hashlib.sha256()
-    for source in TABLES[name].sources:
-        names = (f"{source}.csv", f"{source}.parquet", f"{source}-history.parquet")
-        for path in map(DATA.joinpath, names):
-            if path.exists():
-                found.update(path.read_bytes())
+    for path in sources(name):
+        found.update(path.read_bytes())
     return found.hexdigest()[:16]
 
 
@@ -80,22 +86,27 @@ def digests() -> dict[str, str]:
 
 
 def stale() -> list[str]:
-    """Return the tables that `data/` lacks, or whose sources have changed."""
+    """Return the tables that `data/` lacks, or whose sources have changed.
+
+    A table whose sources are not there cannot be computed and is left out.
+    """
     known = digests()
-    return [
-        name
-        for name in TABLES
-        if known.get(name) != digest(name) or not (DATA / f"{name}.csv").exists()
-    ]
+    found = []
+    for name in TABLES:
+        if all(path.exists() for path in sources(name)):
+            is_there = (DATA / f"{name}.csv").exists()
+            if not is_there or known.get(name) != digest(name):
+                found.append(name)
+    return found
 
 
 def write(name: str) -> None:
     """Compute a table and write it, with the digest of what it was computed from."""
-    sources = digest(name)
+    computed_from = digest(name)
     with _replacing(DATA / f"{name}.csv") as temporary:
         TABLES[name].compute().to_csv(temporary, index=False, float_format="%.6g")
     with _replacing(DIGESTS) as temporary:
-        temporary.write_text(json.dumps(digests() | {name: sources}, indent=1) + "\n")
+        temporary.write_text(json.dumps(digests() | {name: computed_from}, indent=1) + "\n")
 
 
 def compute_studies() -> None:

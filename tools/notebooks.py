@@ -3,7 +3,8 @@
     python tools/notebooks.py [--scale quick|paper] [--only NN ...] [-p NAME VALUE ...] [--commit]
 
 `make figures`, `make paper` and `make notebooks` call this file; maintainers open it. It starts
-papermill and reads what papermill and growkit report. Of the project it imports nothing.
+papermill and reads what papermill and growkit report. Of the project it imports `tools/data.py`,
+and only at the published scale.
 
 A run fails, with a sentence that names the notebook, on an unknown parameter, an error (also one
 that a widget swallowed), a warning, or a figure that a cell promises to save and that was not
@@ -807,8 +808,9 @@ def main(arguments: list[str] | None = None) -> int:
                 complete_data()
             futures = submitted(pool, jobs, chosen)
             watch(jobs, futures, display)
-        except Failed as refusal:
-            display.say(str(refusal))
+        except (RuntimeError, ValueError, OSError) as error:
+            # Sentences of growlib and growkit, such as that results cannot be stored.
+            display.say(str(error))
             return 1
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -870,9 +872,13 @@ def selected(only: list[str]) -> list[Path]:
 
 
 def complete_data() -> None:
-    """Compute the studies and tables that `data/` lacks; fail if that fails."""
-    if subprocess.run([sys.executable, str(ROOT / "tools" / "data.py")]).returncode:
-        raise Failed("data/ is not complete, so no notebook was run")
+    """Compute the studies and tables that `data/` lacks."""
+    # Imported here, because only a run at the published scale needs it.
+    sys.path.insert(0, str(ROOT / "tools"))
+    import data
+
+    data.compute_studies()
+    data.compute_tables([])
 
 
 def submitted(pool: ThreadPoolExecutor, jobs: list[Job], chosen: argparse.Namespace) -> list:
