@@ -144,6 +144,8 @@ def test_a_table_is_stale_when_what_it_is_computed_from_changes(tmp_path, monkey
     table = data.Table(lambda: pd.DataFrame({"a": [1]}), ("study",))
     monkeypatch.setattr(data, "TABLES", {"table": table})
     (tmp_path / "study.parquet").write_bytes(b"old")
+    assert data.stale() == []  # it cannot be computed yet
+    (tmp_path / "study-history.parquet").write_bytes(b"history")
     assert data.stale() == ["table"]
     data.compute_tables([])
     assert (tmp_path / "table.csv").exists()
