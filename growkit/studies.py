@@ -716,6 +716,23 @@ def _script_hidden():
             script.update(origin)
 
 
+@contextlib.contextmanager
+def _interrupts_held():
+    """Hold Ctrl-C back in this block, and in the processes that start in it for good.
+
+    A worker ignores it only once it has imported its modules; a Ctrl-C before that would end it
+    with a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _run_locally(name, lacking, workers):
     """Compute cells, given by their paths, in worker processes of this machine."""
     # A process with this mark is itself a worker that is still importing the script, which has no
@@ -735,7 +752,7 @@ def _run_locally(name, lacking, workers):
     with pool:
         try:
             # The pool starts its processes while it is given work.
-            with start():
+            with start(), _interrupts_held():
                 futures = _submitted(pool, lacking)
             _wait(name, futures)
         except BrokenExecutor:
