@@ -4,12 +4,10 @@
 change its function here. A function computes its numbers, and checks that its words still hold.
 """
 
-import pandas as pd
-
 from growkit import derived, studies
 from growkit.derived import compute as operations
 from growkit.derived import controls as control_tables
-from growkit.derived import scaling
+from growkit.derived import scaling, select
 from growkit.statistics import in_thousands
 
 
@@ -17,13 +15,6 @@ def hold(condition: bool, words: str) -> None:
     """Raise ValueError if the results no longer bear out the words of an answer."""
     if not condition:
         raise ValueError(f"the results in data/ no longer say: {words}")
-
-
-def select(frame: pd.DataFrame, **values) -> pd.DataFrame:
-    """Return the rows of a frame that have these values in the columns of these names."""
-    for column, value in values.items():
-        frame = frame[frame[column] == value]
-    return frame
 
 
 def growth() -> str:
@@ -130,10 +121,10 @@ def why_it_helps() -> str:
     hold(far["high"] < 0.5, "under Adam growing is far ahead on bessel-sum")
 
     return (
-        "Under gradient descent, the size as an input harms networks that start large. "
-        f"Without it, at best rates, growing leads on {ahead} of {len(unfed)} targets. Under Adam "
-        f"it still leads on {(adam['high'] < 1).sum()}, unexplained. At the published rate the "
-        "controller's lead needs its gate."
+        "Under gradient descent the size input harms networks that start large: without it, at "
+        f"best rates, growing leads on {ahead} of {len(unfed)} targets. Under Adam it leads on "
+        f"{(adam['high'] < 1).sum()}, unexplained. The controller's lead at published rates needs "
+        "its gate."
     )
 
 

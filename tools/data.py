@@ -45,21 +45,14 @@ class Table(NamedTuple):
     tables: tuple = ()  # those above it that are read
 
 
-SCALING = (
-    "scaling-width",
-    "scaling-rates",
-    "scaling-classes-5-9",
-    "scaling-classes-3-7",
-    "scaling-classes-points",
-)
 TABLES = {
     "results": Table(comparisons.compute, comparisons.STUDIES),
     "coupling": Table(coupling.compute, ("coupling",)),
-    "scaling": Table(scaling.compute, SCALING),
+    "scaling": Table(scaling.compute, scaling.STUDIES),
     "controls": Table(controls.compute, ("controls", "tuning")),
     "compute": Table(compute.compute, ("controls", "tuning")),
     "your_data": Table(your_data.compute, ("your-data",)),
-    "claims": Table(claims.compute, ("coupling", *SCALING), ("results", "controls")),
+    "claims": Table(claims.compute, ("coupling", *scaling.STUDIES), ("results", "controls")),
     "verdicts": Table(claims.verdicts, (), ("claims",)),
 }
 
@@ -85,19 +78,20 @@ def digests() -> dict[str, str]:
     return json.loads(DIGESTS.read_text()) if DIGESTS.exists() else {}
 
 
-def stale() -> list[str]:
-    """Return the tables that `data/` lacks, or whose sources have changed.
+def is_stale(name: str) -> bool:
+    """Return whether `data/` lacks a table, or what it is computed from has changed.
 
-    A table whose sources are not there cannot be computed and is left out.
+    A table whose sources are not there cannot be computed, and is not stale.
     """
-    known = digests()
-    found = []
-    for name in TABLES:
-        if all(path.exists() for path in sources(name)):
-            is_there = (DATA / f"{name}.csv").exists()
-            if not is_there or known.get(name) != digest(name):
-                found.append(name)
-    return found
+    if not all(path.exists() for path in sources(name)):
+        return False
+    is_there = (DATA / f"{name}.csv").exists()
+    return not is_there or digests().get(name) != digest(name)
+
+
+def stale() -> list[str]:
+    """Return the names of the tables that are stale."""
+    return [name for name in TABLES if is_stale(name)]
 
 
 def write(name: str) -> None:
@@ -125,7 +119,7 @@ def compute_tables(named: list[str]) -> None:
     """Compute the tables that are named or stale, in their order."""
     for name in TABLES:
         # Writing a table may make those below it stale, so each is asked when its turn comes.
-        if name in named or name in stale():
+        if name in named or is_stale(name):
             began = time.monotonic()
             write(name)
             print(f"data/{name}.csv: {time.monotonic() - began:.0f} s", flush=True)

@@ -4,7 +4,7 @@
 
 `make figures`, `make paper` and `make notebooks` call this file; maintainers open it. It starts
 papermill and reads what papermill and growkit report. Of the project it imports `tools/data.py`,
-and only at the published scale.
+and only for a full run at the published scale.
 
 A run fails, with a sentence that names the notebook, on an unknown parameter, an error (also one
 that a widget swallowed), a warning, or a figure that a cell promises to save and that was not
@@ -804,7 +804,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(NOTEBOOKS_AT_ONCE) as pool:
         jobs = [Job(source, Path(temporary) / source.stem) for source in sources]
         try:
-            if chosen.scale == "paper":
+            if chosen.scale == "paper" and not chosen.only:
                 complete_data()
             futures = submitted(pool, jobs, chosen)
             watch(jobs, futures, display)
@@ -873,7 +873,7 @@ def selected(only: list[str]) -> list[Path]:
 
 def complete_data() -> None:
     """Compute the studies and tables that `data/` lacks."""
-    # Imported here, because only a run at the published scale needs it.
+    # Imported here, because only a full run at the published scale needs it.
     sys.path.insert(0, str(ROOT / "tools"))
     import data
 

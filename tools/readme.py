@@ -17,11 +17,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from growkit import derived, studies  # noqa: E402
+from growkit.derived import select  # noqa: E402
 
 sys.path.insert(0, str(ROOT / "tools"))
 
 import results  # noqa: E402
-from answers import ANSWERS, hold, select  # noqa: E402
+from answers import ANSWERS, hold  # noqa: E402
 
 TARGETS = ("bessel-j0", "bessel-sum", "square-wave", "bessel-grid", "spirals")
 

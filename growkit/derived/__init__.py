@@ -5,6 +5,7 @@ read them, and at the quick scale compute them from the small sample that they h
 module here to see, or to doubt, how a number of a table came about.
 """
 
+import numpy as np
 import pandas as pd
 
 import growlib
@@ -19,3 +20,16 @@ def stored(name: str) -> pd.DataFrame:
     if not path.exists():
         raise FileNotFoundError(f"table '{name}' is not in {path.parent}; `make data` computes it")
     return pd.read_csv(path)
+
+
+def select(frame: pd.DataFrame, **values) -> pd.DataFrame:
+    """Return the rows of a frame that have these values in the columns of these names.
+
+    A float counts as equal if it is close, since stored numbers were rounded.
+    """
+    for column, value in values.items():
+        if isinstance(value, float):
+            frame = frame[np.isclose(frame[column], value)]
+        else:
+            frame = frame[frame[column] == value]
+    return frame

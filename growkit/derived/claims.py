@@ -20,7 +20,8 @@ more, and are judged by themselves:
     snapshot        an earlier epoch of runs that go on
     mirror image    a target that is the negative of another one
 
-Within growkit.derived, the module uses `controls.labelled` to find the trials behind a row.
+Within growkit.derived, the module uses `controls` to find the trials behind a row, and `scaling` to
+put the values of a power law in order.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ import numpy as np
 import pandas as pd
 
 from growkit import derived, statistics, studies
-from growkit.derived import controls
+from growkit.derived import controls, scaling
 from growkit.statistics import MEASURES, in_thousands
 
 STATEMENTS = {
@@ -270,10 +271,7 @@ def power_law(finals: pd.DataFrame, value: str, along: str, resamples: int) -> p
         The slopes of both arms, their difference and the R² of both lines, with 95 % percentile
         limits over trials.
     """
-    tables = {}
-    for arm, part in finals.groupby("arm"):
-        tables[arm] = part.pivot(index=along, columns="trial", values=value).to_numpy()
-    x = np.log10(np.unique(finals[along]).astype(float))
+    tables, x = scaling.by_arm(finals, value, along)
 
     def lines(trials):
         found = {}

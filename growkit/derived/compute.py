@@ -36,6 +36,11 @@ def pairs_of(history: pd.DataFrame) -> list[tuple]:
     return sorted(pairs, key=lambda pair: (WAYS.index(pair[1]), controls.CASES.index(pair[0])))
 
 
+def reference_of(control: str) -> str:
+    """Return the control whose static networks are compared with the growing ones of a control."""
+    return "as published" if control == "neuron by neuron" else control
+
+
 def sides(history: pd.DataFrame, case: str, control: str, rate: str) -> pd.DataFrame:
     """Return the histories of the growing networks of a control and of its static ones.
 
@@ -43,7 +48,7 @@ def sides(history: pd.DataFrame, case: str, control: str, rate: str) -> pd.DataF
     close a neuron. `rate` is "published" or "tuned".
     """
     chosen = history[(history["case"] == case) & history[rate]]
-    reference = "as published" if control == "neuron by neuron" else control
+    reference = reference_of(control)
     growing = (chosen["arm"] == "growing") & (chosen["control"] == control)
     static = (chosen["arm"] == "static") & (chosen["control"] == reference)
     return chosen[growing | static]
@@ -173,7 +178,7 @@ def savings(history: pd.DataFrame, tried: pd.DataFrame, resamples: int = RESAMPL
     ties = ties[ties["ties"]].groupby(["case", "control", "arm"])["lr"].agg(set)
     rows = []
     for case, control in pairs_of(history):
-        reference = "as published" if control == "neuron by neuron" else control
+        reference = reference_of(control)
         common = ties[case, control, "growing"] & ties[case, reference, "static"]
         for rate in controls.RATES:
             for cost in COSTS:

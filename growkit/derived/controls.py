@@ -20,7 +20,7 @@ import pandas as pd
 from scipy import stats
 
 from growkit import statistics, studies
-from growkit.derived import stored
+from growkit.derived import select, stored
 
 VALUE = "test_task_loss"
 ALL = statistics.ALL_MEASURES
@@ -122,13 +122,17 @@ NOT_GROWING = (
 # --------------------------------------------------------------------------------------- the frames
 
 
+def case_of(frame: pd.DataFrame) -> pd.Series:
+    """Return the case of each row: its task, and its width if that is 64 neurons."""
+    return frame["task"] + np.where(frame["width"] == 64, ", 64 neurons", "")
+
+
 def labelled(frame: pd.DataFrame) -> pd.DataFrame:
     """Return finals or a history of the study with the columns case, control, published and tuned.
 
     In the study, the published rate of an arm comes first and its best rate last.
     """
-    wide = np.where(frame["width"] == 64, ", 64 neurons", "")
-    frame = frame.assign(case=frame["task"] + wide)
+    frame = frame.assign(case=case_of(frame))
     frame["control"] += np.where(frame["arm"] == "grown", ", grown", "")
     if "epochs" in frame:
         last = frame.groupby(["case", "control"])["epochs"].transform("max")
@@ -344,9 +348,8 @@ def tried_losses(tried: pd.DataFrame) -> pd.DataFrame:
 
     The loss is infinite where training diverged.
     """
-    wide = np.where(tried["width"] == 64, ", 64 neurons", "")
     loss = tried[VALUE].where(~tried["diverged"], np.inf)
-    tried = tried.assign(case=tried["task"] + wide, loss=loss)
+    tried = tried.assign(case=case_of(tried), loss=loss)
     last = tried.groupby(["case", "optimizer", "control", "arm"])["epochs"].transform("max")
     return tried[tried["epochs"] == last]
 
@@ -399,12 +402,13 @@ def at_tied_rates(tried: pd.DataFrame, case: str, control: str) -> pd.DataFrame:
         A row per rate, as `growkit.statistics.compare` gives it for the ratio of medians, with a
         column lr. Without a common rate there are no rows. Fewer than ten trials have no interval.
     """
-    ties = tied_rates(tried_losses(tried).query("case == @case and control == @control"))
+    losses = select(tried_losses(tried), case=case, control=control)
+    ties = tied_rates(losses)
     by_arm = ties[ties["ties"]].groupby("arm")["lr"].agg(set)
     common = sorted(by_arm["growing"] & by_arm["static"])
     found = []
     for rate in common:
-        rows = tried_losses(tried).query("case == @case and control == @control and lr == @rate")
+        rows = losses[losses["lr"] == rate]
         one = statistics.compare(rows, VALUE, "static", ["case"], measures=["ratio of medians"])
         found.append(one.assign(lr=rate, control=control))
     if not found:
@@ -425,13 +429,8 @@ def ratios(table: pd.DataFrame, control: str, arm: str, reference: str, rate: st
     control, arm, reference, rate : str
         The values of these columns of the table.
     """
-    return table[
-        (table["measure"] == "ratio of medians")
-        & (table["control"] == control)
-        & (table["arm"] == arm)
-        & (table["reference"] == reference)
-        & (table["rate"] == rate)
-    ]
+    chosen = {"control": control, "arm": arm, "reference": reference, "rate": rate}
+    return select(table, measure="ratio of medians", **chosen)
 
 
 def conditions(table: pd.DataFrame) -> pd.DataFrame:

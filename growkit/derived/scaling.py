@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from growkit import statistics, studies
+from growkit.derived import select
 
 STUDIES = (
     "scaling-width",
@@ -91,8 +92,8 @@ def least_error(classes: int, noise: float = 0.2) -> float:
 # --------------------------------------------------------------------------- lines and their misfit
 
 
-def _by_arm(finals, value, along):
-    """The values of each arm as an array (values of `along`, trials), and log10 of these values."""
+def by_arm(finals: pd.DataFrame, value: str, along: str) -> tuple[dict, np.ndarray]:
+    """Return each arm's values as an array (values of `along`, trials), and log10 of `along`."""
     tables = {}
     for arm, rows in finals.groupby("arm"):
         tables[arm] = rows.pivot(index=along, columns="trial", values=value).to_numpy()
@@ -128,7 +129,7 @@ def power_law(
         the misfit is above 1 even for an exact power law; `off_line` shows each width. Without
         three values of `along` there is no line, and the frame is empty.
     """
-    tables, x = _by_arm(finals, value, along)
+    tables, x = by_arm(finals, value, along)
     if len(x) < LEAST_POINTS:
         return pd.DataFrame()
     basis = np.vander(x, 2)  # (values of along, 2)
@@ -154,7 +155,7 @@ def power_law(
 
 def off_line(finals: pd.DataFrame, value: str, resamples: int = RESAMPLES) -> pd.DataFrame:
     """Return the factor between the mean at each width and the line of `power_law`, with limits."""
-    tables, x = _by_arm(finals, value, "width")
+    tables, x = by_arm(finals, value, "width")
     if len(x) < LEAST_POINTS:
         return pd.DataFrame()
     widths = np.unique(finals["width"])
@@ -200,7 +201,7 @@ def landmarks(finals: pd.DataFrame, value: str, resamples: int = RESAMPLES) -> p
     The crossing is that of the means and that of the medians. The estimate and the limits are NaN
     where the arms do not cross.
     """
-    tables, x = _by_arm(finals, value, "width")
+    tables, x = by_arm(finals, value, "width")
     width = 10**x
     summaries = {"means": np.mean, "medians": np.median}
 
@@ -399,13 +400,7 @@ def compute() -> pd.DataFrame:
 
 def rows_of(scaling: pd.DataFrame, quantity: str, **values) -> pd.DataFrame:
     """Return the rows about one quantity that have these values in the columns of these names."""
-    rows = scaling[scaling["quantity"] == quantity]
-    for column, wanted in values.items():
-        if isinstance(wanted, float):
-            rows = rows[np.isclose(rows[column], wanted)]
-        else:
-            rows = rows[rows[column] == wanted]
-    return rows
+    return select(scaling, quantity=quantity, **values)
 
 
 def main_rows(scaling: pd.DataFrame, quantity: str, value: str = "test_loss") -> pd.DataFrame:
