@@ -145,8 +145,16 @@ def _frame(name, frame, *columns):
     _require(not missing, name, list(frame), takes)
 
 
-def _finite(name, table):
-    """Return the columns of a DataFrame as float64, (columns, rows), if all cells are finite."""
+def _gaps_and_text(_column, _cell):
+    """Return what mends a bad cell of any kind."""
+    return "pandas' get_dummies makes numbers of text, dropna leaves out rows with gaps"
+
+
+def _finite(name, table, remedy=_gaps_and_text):
+    """Return the columns of a DataFrame as float64, (columns, rows), if all cells are finite.
+
+    `remedy` takes the first column that has a bad cell, and the cell, and returns what mends it.
+    """
     columns = []
     for _, column in table.items():
         if column.dtype.kind in "mMc":  # dates, durations and complex numbers are not numbers here
@@ -158,11 +166,14 @@ def _finite(name, table):
     if len(bad_columns) > 0:
         first = table.columns[bad_columns[0]]
         cell = table[first].tolist()[bad_rows[0]]
-        named = ", ".join(repr(table.columns[k]) for k in np.unique(bad_columns))
+        shown = " ".join(repr(cell).split())[:100]
+        names = [repr(table.columns[k]) for k in np.unique(bad_columns)]
+        named = ", ".join(names[:12])
+        if len(names) > 12:
+            named += f" and {len(names) - 12} more"
         raise ValueError(
-            f"{name}: column {first!r}, row {bad_rows[0]} is {cell!r}; it takes finite numbers "
-            f"(bad cells: {len(bad_rows)}, in {named}); pandas' get_dummies makes numbers of text, "
-            "dropna leaves out rows with gaps"
+            f"{name}: column {first!r}, row {bad_rows[0]} is {shown}; it takes finite numbers "
+            f"(bad cells: {len(bad_rows)}, in {named}); {remedy(table[first], cell)}"
         )
     return columns
 
@@ -1278,6 +1289,31 @@ class Run:
         rows = pd.DataFrame(both, columns=["true_class", "predicted_class"])
         return self.networks.merge(rows, how="cross").assign(count=np.ravel(counts))
 
+    def recall(self) -> pd.DataFrame:
+        """Return how well each class is found, which `accuracy` does not tell if one is common.
+
+        There is one row for each class of each network: `points`, how many of the points of
+        `confusion` are of that class; `recall`, the fraction of them that is predicted as it;
+        `accuracy`, over all points; `balanced_accuracy`, the mean recall of the classes that have
+        points; and `commonest`, the accuracy of always answering the commonest class. A class
+        without points has the recall NaN. Raises ValueError for a regression.
+        """
+        counts = self.confusion()["count"].to_numpy()
+        classes = self.task.classes
+        counts = counts.reshape(-1, classes, classes)  # (T, true class, predicted class)
+        points = counts.sum(2)
+        right = counts.diagonal(axis1=1, axis2=2)
+        recall = np.where(points > 0, right / np.maximum(points, 1), np.nan)
+        of_network = {
+            "accuracy": right.sum(1) / points.sum(1),
+            "balanced_accuracy": np.nanmean(recall, axis=1),
+            "commonest": points.max(1) / points.sum(1),
+        }
+        labels = self.task.labels or range(classes)
+        rows = pd.DataFrame({"true_class": range(classes), "label": labels})
+        rows = self.networks.assign(**of_network).merge(rows, how="cross")
+        return rows.assign(points=np.ravel(points), recall=np.ravel(recall))
+
     def save(self, path: str | os.PathLike) -> None:
         """Write the run to the .npz file `path`, without pickle; `load` reads it.
 
@@ -1510,7 +1546,7 @@ def _first_state(block):
 class _Autograd:
     """The training of a block by autograd of the definition of its loss."""
 
-    most = 512  # networks in a block
+    least, most = 64, 512  # networks in a block
     multiple = 64  # a block is a multiple of this, so that torch's vectors are full
     threads = 1  # blocks that train at once, at most; torch divides the work of one by itself
 
@@ -1609,7 +1645,7 @@ class _Autograd:
 class _Loops:
     """The training of a block by the compiled loops of growloops.py."""
 
-    most = 256  # networks in a block
+    least, most = 64, 256  # networks in a block; fewer would take nearly as long
     multiple = 16  # networks in a vector of the processor; in full vectors none depends on others
     threads = math.inf
 
@@ -2034,7 +2070,7 @@ def _places_of_blocks(way, task, count, threads):
     length = 1
     if not task.large:
         share = math.ceil(count / threads / way.multiple)
-        length = min(way.most, share * way.multiple)
+        length = min(way.most, max(way.least, share * way.multiple))
     return [np.arange(first, min(first + length, count)) for first in range(0, count, length)]
 
 

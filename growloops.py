@@ -460,7 +460,19 @@ def _answer_of_points(w, gates, feeds, x, lanes, work):
         else:
             for j in range(lanes):
                 z[j] = base + weight * x[0, j]
-            for i in range(1, inputs - 1):
+            # Four inputs in one pass, so that z is read and written less often.
+            fours = (inputs - 2) // 4
+            for i in range(1, 1 + 4 * fours, 4):
+                first = w.hidden[2 + i, h, 0]
+                second = w.hidden[3 + i, h, 0]
+                third = w.hidden[4 + i, h, 0]
+                fourth = w.hidden[5 + i, h, 0]
+                for j in range(lanes):
+                    total = z[j] + first * x[i, j]
+                    total += second * x[i + 1, j]
+                    total += third * x[i + 2, j]
+                    z[j] = total + fourth * x[i + 3, j]
+            for i in range(1 + 4 * fours, inputs - 1):
                 weight = w.hidden[2 + i, h, 0]
                 for j in range(lanes):
                     z[j] += weight * x[i, j]

@@ -5,9 +5,12 @@ tasks        three tables as tasks, beside the targets of the paper
 studies      grids of settings that are computed in pieces and stored
 figures      how figures look, and the plots that several notebooks share
 widgets      sliders for any function that draws a figure
+parameters   the values that each parameter of a notebook takes
 tables       a table of your own as a task
+remedies     what mends a table that is not read, in the words of pandas
 surgery      more or fewer neurons in a torch model of your own
+wiring       which layers of a torch model take the neurons of one of its layers
 
-Every module imports growlib. Within the kit, each of the first five may import those above it.
-`tables` and `surgery` import none of them; `tasks` imports `tables`.
+Within the kit, each of the first five may import those above it. The others import none of them:
+`tables` imports `remedies`, and `surgery` imports `wiring`. `tasks` imports `tables`, too.
 """

@@ -6,8 +6,9 @@ module imports the checks of arguments from growlib, and from the kit `growkit.s
 """
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -17,14 +18,28 @@ import seaborn as sns
 import torch
 from IPython import display
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, ListedColormap, LogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from scipy import ndimage
 
 from growkit.statistics import in_thousands
-from growlib import Growth, Run, _choice, _frame, _replacing, _require, _whole, layer_shapes, unpack
+from growlib import (
+    Growth,
+    Run,
+    Task,
+    _choice,
+    _frame,
+    _replacing,
+    _require,
+    _whole,
+    layer_shapes,
+    unpack,
+)
 
 # Importing this module sets the sizes of type, in points, for every figure of the session. A figure
 # is as wide as a page, so that they are true in print.
@@ -57,9 +72,11 @@ RATIOS = LinearSegmentedColormap.from_list(
     "ratios", [COLOURS["growing"], "white", COLOURS["grown"]]
 )
 
-# Positive and negative weights in the drawing of a network, as in the paper's Figure 1.
-POSITIVE = _PALETTE[3]  # red
-NEGATIVE = _PALETTE[0]  # blue
+# Positive and negative values: weights in the drawing of a network, and differences on a map. The
+# ends of matplotlib's PRGn, since blue and orange are the arms.
+SIGNED = "PRGn"
+POSITIVE = mpl.colormaps[SIGNED](0.92)[:3]  # green
+NEGATIVE = mpl.colormaps[SIGNED](0.08)[:3]  # purple
 
 
 # ------------------------------------------------------------------------------ making and saving
@@ -74,8 +91,10 @@ class Picture(Figure):
 
 def _png(figure):
     """The figure as the bytes of a PNG file."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # once; `savefig` draws twice, and a slider's picture has to follow at once
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    PIL.Image.fromarray(np.asarray(canvas.buffer_rgba())).save(buffer, "png", compress_level=1)
     return buffer.getvalue()
 
 
@@ -232,6 +251,32 @@ def plot_histories(history: pd.DataFrame, axes: Axes, y: str = "test_loss") -> A
     return axes
 
 
+def draw_arms(history: pd.DataFrame, title: str) -> Figure:
+    """Return size and test task loss of several arms over the epochs, beside each other.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Rows of `Run.history` for one setting, as `plot_histories` takes them.
+    title : str
+        What the networks learn.
+
+    Raises
+    ------
+    ValueError
+        If the frame lacks a column.
+    """
+    figure, [[left, right]] = new_figure(1, 2)
+    plot_histories(history, left, "size")
+    left.set(title=title, ylabel="size N (neurons)")
+    plot_histories(history, right, "test_task_loss")
+    right.set(title="on the test rows", yscale="log")
+    right.get_legend().remove()  # the left one serves both
+    right.autoscale_view()
+    _round_ticks(right.yaxis)
+    return figure
+
+
 def plot_mirrored(
     finals: pd.DataFrame, axes: Axes, value: str = "test_loss", below: str = "grown"
 ) -> Axes:
@@ -345,6 +390,24 @@ def plain_ticks(axis, values) -> None:
     axis.set_minor_locator(NullLocator())
 
 
+def _round_ticks(axis):
+    """Put ticks at round numbers of a logarithmic axis, as dense as its range allows."""
+    low, high = axis.get_view_interval()
+    decades = np.log10(high / low)
+    if decades > 3:
+        axis.set_minor_formatter("")
+        return
+    if decades > 1.5:
+        factors = (1, 3)
+    elif decades > 0.6:
+        factors = (1, 2, 5)
+    else:
+        factors = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)
+    exponents = np.arange(np.floor(np.log10(low)), np.log10(high) + 1)
+    numbers = np.outer(10.0**exponents, factors).ravel()
+    plain_ticks(axis, numbers[(low <= numbers) & (numbers <= high)])
+
+
 def plot_map(table: pd.DataFrame, axes: Axes, low: float, high: float, ratio: bool = False):
     """Plot a table of positive values as a heat map over two logarithmic axes.
 
@@ -358,8 +421,9 @@ def plot_map(table: pd.DataFrame, axes: Axes, low: float, high: float, ratio: bo
     low, high : float
         Ends of the colour scale, which is logarithmic; values beyond have the colour of the end.
     ratio : bool
-        Whether the values are ratios, growing over grown: then blue is below 1, orange above, and
-        a black line runs where the ratio is 1. Otherwise a darker colour is a lower value.
+        Whether the values are ratios, growing over grown. Then blue is below 1; orange and hatched
+        is above 1, and a black line runs between them. Otherwise a darker colour is a lower value,
+        and white lines run where the value is a power of ten.
 
     Returns
     -------
@@ -378,15 +442,37 @@ def plot_map(table: pd.DataFrame, axes: Axes, low: float, high: float, ratio: bo
     mesh = axes.pcolormesh(
         _edges(x), _edges(y), table.T, norm=LogNorm(low, high), cmap=colours, rasterized=True
     )
-    if ratio:
-        axes.contour(x, y, table.T, [1], colors="black", linewidths=1)
     axes.set(xscale="log", yscale="log")
+    # Lines and hatches tell high from low in grey, too.
+    if ratio:
+        _mark_above_1(x, y, table, axes)
+    elif len(y) > 1:
+        powers = 10.0 ** np.arange(np.ceil(np.log10(low)), np.log10(high))
+        _plot_levels(x, y, table.T, powers, axes, color="white")
     return mesh
+
+
+def _mark_above_1(x, y, table, axes):
+    """Hatch the cells of a map whose value is above 1, and draw a line around them."""
+    y = np.repeat(_edges(y), 2)[1:-1]  # both edges of each cell
+    values = np.repeat(table.T.to_numpy(), 2, axis=0)
+    with mpl.rc_context({"hatch.linewidth": 0.4}):
+        axes.contourf(x, y, values, [1, np.inf], colors="none", hatches=["///"])
+    _plot_levels(x, y, values, [1], axes, color="black")
+
+
+def _plot_levels(x, y, values, levels, axes, color):
+    """Draw lines where values are at these levels; matplotlib warns where none of them is met."""
+    met = [level for level in levels if np.nanmin(values) < level < np.nanmax(values)]
+    if met:
+        axes.contour(x, y, values, met, colors=[color], linewidths=0.9)
 
 
 def _edges(centres):
     """The edges of cells around these centres, evenly spaced in the logarithm."""
     logs = np.log(centres)
+    if len(logs) == 1:
+        return np.exp([logs[0] - 0.5, logs[0] + 0.5])
     between = (logs[1:] + logs[:-1]) / 2
     first = logs[0] - (between[0] - logs[0])
     last = logs[-1] + (logs[-1] - between[-1])
@@ -431,6 +517,75 @@ def plot_estimates(rows: pd.DataFrame, axes: Axes, x: str, aside: float = 1.0, *
     return axes
 
 
+def plot_against_operations(history: pd.DataFrame, axes: Axes, y: str = "test_task_loss") -> Axes:
+    """Plot a loss against the operations spent, a line for each arm, and return the axes.
+
+    The line is the median over the trials, and the band around it reaches from their first to
+    their third quartile. The operations are the mean over the trials, at each logged epoch.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Rows of `Run.history` for one setting, in one arm or several.
+    axes : Axes
+        Axes to plot into.
+    y : str
+        Column to plot, dimensionless and positive.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+
+    Raises
+    ------
+    ValueError
+        If the frame lacks a column, or `axes` is not a single Axes.
+    """
+    _require_one_axes(axes)
+    _frame("history", history, "arm", "epoch", "flops")
+    _choice("y", y, history.select_dtypes("number").columns)
+    for arm, rows in history.groupby("arm"):
+        spread = rows.groupby("epoch")[y].quantile([0.25, 0.5, 0.75]).unstack()
+        spent = rows.groupby("epoch")["flops"].mean() / 1e6
+        axes.fill_between(spent, spread[0.25], spread[0.75], color=COLOURS[arm], alpha=0.15, lw=0)
+        axes.plot(spent, spread[0.5], label=arm, **line_style(arm))
+    axes.set(yscale="log", xlabel="million operations a network")
+    return axes
+
+
+def plot_bands(rows: pd.DataFrame, axes: Axes, x: str = "epoch") -> Axes:
+    """Plot estimates as a line and their intervals as a band, an arm a colour, and return the axes.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows with the columns `arm`, `estimate`, `low` and `high`. Where `low` is NaN there is no
+        band.
+    axes : Axes
+        Axes to plot into.
+    x : str
+        Column along x.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+
+    Raises
+    ------
+    ValueError
+        If the frame lacks a column, or `axes` is not a single Axes.
+    """
+    _require_one_axes(axes)
+    _frame("rows", rows, x, "arm", "estimate", "low", "high")
+    for arm, part in rows.groupby("arm"):
+        part = part.sort_values(x)
+        axes.fill_between(part[x], part["low"], part["high"], color=COLOURS[arm], alpha=0.15, lw=0)
+        axes.plot(part[x], part["estimate"], label=arm, **line_style(arm))
+    return axes
+
+
 def plot_cumulative(finals: pd.DataFrame, axes: Axes, value: str = "test_loss") -> Axes:
     """Plot the fraction of networks that end below a loss, a line per arm, and return the axes.
 
@@ -460,20 +615,72 @@ def plot_cumulative(finals: pd.DataFrame, axes: Axes, value: str = "test_loss") 
     _require_one_axes(axes)
     _frame("finals", finals, "arm", "diverged")
     _choice("value", value, finals.select_dtypes("number").columns)
-    axes.set(xscale="log", yscale="logit")
     for arm, rows in finals[~finals["diverged"]].groupby("arm"):
-        count = len(rows)
-        # Some hundred of the trials draw the same line: all at either end, fewer in the middle.
-        from_end = np.geomspace(1, count, 200).round()
-        ranks = np.unique(np.concatenate([from_end, count + 1 - from_end])).astype(int)
-        losses = np.sort(rows[value])[ranks - 1]
-        axes.plot(losses, (ranks - 0.5) / count, label=arm, **line_style(arm))
+        _plot_fractions(axes, rows[value], label=arm, **line_style(arm))
+    _set_fraction_scales(axes, value)
+    return axes
 
+
+def _plot_fractions(axes, losses, **style):
+    """Plot which fraction of the losses lies below each of them."""
+    count = len(losses)
+    # Some hundred of the trials draw the same line: all at either end, fewer in the middle.
+    from_end = np.geomspace(1, count, 200).round()
+    ranks = np.unique(np.concatenate([from_end, count + 1 - from_end])).astype(int)
+    axes.plot(np.sort(losses)[ranks - 1], (ranks - 0.5) / count, **style)
+
+
+def _set_fraction_scales(axes, value):
+    """Make the losses logarithmic and the fractions logit, with a line at the median."""
+    axes.set(xscale="log", yscale="logit")
     least, most = axes.get_ylim()
     shown = [part for part in (0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999) if least < part < most]
     plain_ticks(axes.yaxis, shown)
     axes.axhline(0.5, color="black", lw=0.5, zorder=1)
     axes.set(xlabel=f"final {value.replace('_', ' ')} (dimensionless)", ylabel="fraction below")
+
+
+def plot_sides(
+    sides: Mapping[str, pd.DataFrame], axes: Axes, value: str = "test_task_loss"
+) -> Axes:
+    """Plot the fraction of networks that end below a loss, a line for each side of a comparison.
+
+    As in `plot_cumulative`, a line further to the left is better. Each side has the colour of its
+    arm; static networks that are compared with static ones are black.
+
+    Parameters
+    ----------
+    sides : mapping
+        From what the legend says to final results of one arm. The last one is the reference.
+    axes : Axes
+        Axes to plot into.
+    value : str
+        Column to plot, dimensionless and positive.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+
+    Raises
+    ------
+    ValueError
+        If a frame lacks a column, or `axes` is not a single Axes.
+    """
+    _require_one_axes(axes)
+    reference = list(sides)[-1]
+    for label, finals in sides.items():
+        _frame("a side", finals, "arm", "diverged", value)
+        arm = finals["arm"].iloc[0]
+        style = line_style(arm)
+        if arm == "static" and label != reference:
+            style |= {"color": "black", "ls": "-.", "lw": 1.5}
+        losses = finals.loc[~finals["diverged"], value]
+        _plot_fractions(axes, losses, label=f"{label}: {in_thousands(len(losses))}", **style)
+    _set_fraction_scales(axes, value)
+    axes.autoscale_view()
+    _round_ticks(axes.xaxis)
+    axes.legend(frameon=False, loc="best")
     return axes
 
 
@@ -517,8 +724,8 @@ def plot_ratios(
     _require_one_axes(axes)
     _frame("compared", compared, row, mark, "estimate", "low", "high")
     ends = compared[["estimate", "low", "high"]].to_numpy(dtype=float)
-    ends = ends[np.isfinite(ends) & (ends > 0)]
-    leftmost, rightmost = min(ends.min(), 1) / 1.1, max(ends.max(), 1) * 1.1
+    ends = np.append(ends[np.isfinite(ends) & (ends > 0)], 1)
+    leftmost, rightmost = ends.min() / 1.1, ends.max() * 1.1
 
     # An interval that reaches 0 or infinity runs out of the picture.
     within = compared.assign(
@@ -529,6 +736,51 @@ def plot_ratios(
     _plot_intervals(within, axes, list(rows), marks, row, mark, even=1)
     _name_ratios(axes)
     return axes
+
+
+def draw_ratios(
+    compared: pd.DataFrame,
+    rows: Iterable[str],
+    marks: Mapping[str, tuple],
+    row: str = "case",
+    mark: str = "condition",
+    panels: Sequence[str] = (),
+) -> Figure:
+    """Return a figure of ratios with their intervals, as `plot_ratios` plots them, with a legend.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        As `plot_ratios` takes it; with `panels` it has the column `case`.
+    rows : iterable of str
+        Values of the column `row`, from top to bottom.
+    marks : mapping
+        From the values of the column `mark` to a marker and a colour each. Rows with other values
+        are left out.
+    row, mark : str
+        Columns of `compared`.
+    panels : sequence of str
+        Values of the column `case`, a panel for each from left to right; by default there is one
+        panel of all rows.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+    """
+    _frame("compared", compared, row, mark)
+    rows = list(rows)
+    compared = compared[compared[mark].isin(marks)]
+    height = 0.9 + max(0.38, 0.15 * len(marks)) * len(rows)
+    figure, axes = new_figure(1, max(1, len(panels)), height=height, width=PAGE, sharey=True)
+    if len(panels) == 0:
+        plot_ratios(compared, axes[0, 0], rows, marks, row, mark)
+    for panel, case in zip(axes.flat, panels, strict=False):
+        plot_ratios(compared[compared["case"] == case], panel, rows, marks, row, mark)
+        panel.set_title(case)
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=len(marks), frameon=False)
+    return figure
 
 
 def plot_probabilities(
@@ -617,7 +869,9 @@ def _name_ratios(axes):
     axes.set_xticks([], minor=True)
 
 
-def plot_counts(counts: pd.DataFrame, axes: Axes, other: str = "static") -> Axes:
+def plot_counts(
+    counts: pd.DataFrame, axes: Axes, other: str = "static", group: str | None = None
+) -> Axes:
     """Plot how many conditions favour each arm, a mark for each condition, and return the axes.
 
     A row has its blue dots for growing first, then the squares of the other arm, and then light
@@ -633,6 +887,8 @@ def plot_counts(counts: pd.DataFrame, axes: Axes, other: str = "static") -> Axes
     other : str
         Column with the other arm of a row, "grown" or another one, which takes the colour of
         static networks.
+    group : str, optional
+        Column whose changes from row to row a thin line marks.
 
     Returns
     -------
@@ -646,6 +902,10 @@ def plot_counts(counts: pd.DataFrame, axes: Axes, other: str = "static") -> Axes
     """
     _require_one_axes(axes)
     _frame("counts", counts, "favours_growing", "favours_other", "undecided", other)
+    if group is not None:
+        groups = counts[group].to_numpy()
+        for place in np.flatnonzero(groups[1:] != groups[:-1]):
+            axes.axhline(place + 0.5, color="0.8", lw=0.8)
     most = 0
     for place, row in enumerate(counts.to_dict("records")):
         colour = COLOURS["grown"] if row[other] == "grown" else COLOURS["static"]
@@ -668,12 +928,48 @@ def plot_counts(counts: pd.DataFrame, axes: Axes, other: str = "static") -> Axes
     return axes
 
 
+def draw_counts(tables: Mapping[str, pd.DataFrame], other: str, group: str) -> Figure:
+    """Return a figure of counts, a panel for each table, with one legend above them.
+
+    Parameters
+    ----------
+    tables : mapping
+        From the title of each panel to a frame with the same rows, as `plot_counts` takes it.
+    other, group : str
+        As in `plot_counts`.
+
+    Raises
+    ------
+    ValueError
+        If a frame lacks a column.
+    """
+    first = next(iter(tables.values()))
+    figure, axes = new_figure(1, len(tables), height=0.9 + 0.2 * len(first), sharey=True)
+    for panel, (title, table) in zip(axes.flat, tables.items(), strict=True):
+        plot_counts(table, panel, other, group)
+        panel.set_title(title)
+
+    styles = {
+        "growing": {"marker": "o", "color": COLOURS["growing"]},
+        "grown": {"marker": "s", "color": COLOURS["grown"]},
+        "static": {"marker": "s", "color": COLOURS["static"]},
+        "undecided": {"marker": "o", "color": "0.75", "mfc": "white"},
+    }
+    handles = []
+    for name, style in styles.items():
+        label = name if name == "undecided" else f"favours {name}"
+        handles.append(Line2D([], [], ls="", label=label, **style))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
+    return figure
+
+
 def plot_ratio_table(
     estimates: pd.DataFrame, decided: pd.DataFrame, axes: Axes, most: float = 10.0
 ) -> Axes:
     """Plot a table of ratios as a heat map with its values in the cells, and return the axes.
 
-    Blue is a ratio below 1 and orange one above. Undecided cells are grey, missing ones empty.
+    A decided ratio is bold on a colour, blue below 1 and orange above, the stronger the further it
+    is from 1. An undecided one is grey on white. Missing ones are empty.
 
     Parameters
     ----------
@@ -697,27 +993,157 @@ def plot_ratio_table(
         If `axes` is not a single Axes.
     """
     _require_one_axes(axes)
-    scale = LogNorm(1 / most, most, clip=True)
     for i, name in enumerate(estimates.index):
         for j, column in enumerate(estimates.columns):
             ratio = estimates.loc[name, column]
             if np.isnan(ratio):
                 continue
-            colour = RATIOS(scale(ratio)) if decided.loc[name, column] else "0.88"
-            axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=colour, edgecolor="white"))
-            text = f"{ratio:.2f}" if ratio < 10 else f"{ratio:.3g}"
-            if ratio < 0.005:
-                text = "<.01"
-            axes.text(j, i, text, ha="center", va="center", fontsize=8)
+            style = {"color": "0.4"}
+            face = "white"
+            if decided.loc[name, column]:
+                face = _colour_of_ratio(ratio, most)
+                dark = np.dot(face, (0.299, 0.587, 0.114)) < 0.5
+                style = {"color": "white" if dark else "black", "weight": "bold"}
+            axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=face, edgecolor="0.85"))
+            axes.text(j, i, _short(ratio), ha="center", va="center_baseline", fontsize=8, **style)
+
     rows, columns = estimates.shape
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     axes.set_yticks(range(rows), estimates.index)
-    axes.set_xticks(range(columns), estimates.columns, rotation=45, ha="left")
+    axes.set_xticks(range(columns), estimates.columns)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
     return axes
+
+
+def _colour_of_ratio(ratio, most):
+    """The colour of a decided ratio: blue below 1, orange above, never so pale as to be missed."""
+    strength = min(abs(np.log(ratio)) / np.log(most), 1) if ratio > 0 else 1
+    strength = 0.25 + 0.75 * strength
+    arm = "growing" if ratio < 1 else "grown"
+    return strength * np.array(COLOURS[arm]) + 1 - strength
+
+
+def _short(ratio):
+    """A ratio as a text of at most four characters."""
+    if ratio < 0.005:
+        return "<.01"
+    if ratio < 9.995:
+        return f"{ratio:.2f}"
+    return f"{ratio:.3g}"
+
+
+def draw_ratio_tables(tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
+    """Return a figure of ratio tables beside each other, which share their rows.
+
+    Parameters
+    ----------
+    tables : mapping
+        From the title of each panel to the ratios and to whether they are decided, as
+        `plot_ratio_table` takes them. Long names of columns are broken after a comma.
+
+    Raises
+    ------
+    ValueError
+        If there is no table.
+    """
+    _require(len(tables) > 0, "tables", tables, "one table or more")
+    columns = [len(estimates.columns) for estimates, _ in tables.values()]
+    names = [str(name) for estimates, _ in tables.values() for name in estimates]
+    # About 0.08 inches a letter, and 5 inches for all cells.
+    is_long = 0.08 * max(map(len, names)) > 5 / sum(columns)
+    rows = len(next(iter(tables.values()))[0])
+    height = 0.19 * rows + (1.35 if is_long else 0.75)
+    figure, axes = new_figure(
+        1, len(tables), height=height, width=PAGE, sharey=True, width_ratios=columns
+    )
+    for panel, (title, (estimates, decided)) in zip(axes.flat, tables.items(), strict=True):
+        plot_ratio_table(estimates, decided, panel)
+        panel.set_xlabel(title)
+        if is_long:
+            broken = [str(name).replace(", ", ",\n") for name in estimates]
+            panel.set_xticks(range(len(broken)), broken, rotation=90)
+    return figure
+
+
+# -------------------------------------------------------------------------------- the size coupling
+
+
+def draw_coupling(
+    losses: NamedTuple, smooth: Mapping[str, pd.DataFrame], coupling: float, epochs: int
+) -> Figure:
+    """Return the ratio over λ after a number of epochs, and the losses of all networks at one λ.
+
+    Left, the lines are moving averages of the ratio of final losses, growing over grown, and the
+    marks are the ratios at the one λ. Right, the fraction of the networks of either arm that end
+    below a loss; a diamond is the mean of an arm.
+
+    Parameters
+    ----------
+    losses : NamedTuple
+        The losses of the sweep, as `growkit.derived.coupling.sweep` returns them.
+    smooth : mapping
+        The moving averages, as `growkit.derived.coupling.moving_average` returns them, of the
+        "ratio of means" and of the "ratio of medians".
+    coupling : float
+        The λ; the nearest one of the sweep is shown.
+    epochs : int
+        One of the numbers of epochs of the sweep.
+
+    Raises
+    ------
+    ValueError
+        If the sweep has no such number of epochs.
+    """
+    lengths = losses.lengths.tolist()
+    _require(epochs in lengths, "epochs", epochs, f"one of {lengths}")
+    length = lengths.index(epochs)
+    place = np.abs(np.log(losses.couplings / coupling)).argmin()
+    coupling = losses.couplings[place]
+
+    figure, [[left, right]] = new_figure(1, 2, height=3)
+    figure.set_layout_engine("none")  # the places are given, so that drawing takes half the time
+    left.set_position((0.09, 0.22, 0.385, 0.68))
+    right.set_position((0.59, 0.22, 0.385, 0.68))
+
+    for arm, values in (("growing", losses.growing), ("grown", losses.grown)):
+        _plot_losses_below(right, arm, values[length, place])
+    every = np.stack([losses.growing, losses.grown])
+    ends = every[np.isfinite(every)]
+    right.set_xlim(ends.min() / 1.2, ends.max() * 1.2)
+    right.set(xscale="log", ylim=(-0.02, 1.02), title=f"All networks, λ = {coupling:.2g}")
+    right.set(xlabel="final test loss (dimensionless)", ylabel="fraction below")
+    right.legend(frameon=False, loc="upper left")
+
+    growing, grown = losses.growing[length, place], losses.grown[length, place]
+    styles = {"ratio of means": ("o", "-"), "ratio of medians": ("s", "--")}
+    for (measure, course), summary in zip(smooth.items(), (np.mean, np.median), strict=True):
+        marker, dash = styles[measure]
+        left.plot(course[epochs], dash, color="black", lw=1.2, label=measure)
+        ratio = summary(growing) / summary(grown)
+        left.plot(coupling, ratio, marker, color="black", ms=7)
+    left.axhline(1, color="black", lw=0.5)
+    # The same limits for every λ and length, so that pictures can follow one another.
+    every = pd.concat(smooth.values())
+    left.set(xscale="log", yscale="log", title=f"{in_thousands(epochs)} epochs")
+    left.set_ylim(every.min(axis=None) / 3, every.max(axis=None) * 2)
+    left.set(xlabel="size coupling λ (dimensionless)", ylabel="growing : grown")
+    left.legend(frameon=False, loc="upper right")
+    for panel in (left, right):
+        panel.minorticks_off()  # they would take a third of the time
+    return figure
+
+
+def _plot_losses_below(axes, arm, losses):
+    """Plot the fraction of networks that end below a loss, with their mean as a diamond."""
+    losses = np.sort(losses)
+    fractions = (np.arange(len(losses)) + 0.5) / len(losses)
+    axes.plot(losses, fractions, label=arm, **line_style(arm))
+    mean = losses.mean()
+    below = np.mean(losses < mean)
+    axes.plot(mean, below, "D", ms=6, color=COLOURS[arm], mec="black", zorder=3)
 
 
 # ------------------------------------------------------------------------------ classes in a plane
@@ -765,7 +1191,8 @@ def plot_arms(x: np.ndarray, y: np.ndarray, axes: Axes) -> Axes:
 def plot_classes(plane: pd.DataFrame, x: np.ndarray, y: np.ndarray, axes: Axes) -> Axes:
     """Plot the class that a network finds everywhere, and the points that it gets wrong.
 
-    The class of a point is read off at the nearest point of the grid.
+    A number inside each region names its class. The class of a point is read off at the nearest
+    point of the grid.
 
     Parameters
     ----------
@@ -810,8 +1237,23 @@ def plot_classes(plane: pd.DataFrame, x: np.ndarray, y: np.ndarray, axes: Axes) 
     row = np.abs(np.subtract.outer(x[1], grid.index.to_numpy())).argmin(axis=1)
     wrong = grid.to_numpy()[row, column] != y
     axes.plot(*x[:, wrong], ".", ms=2, color="black", rasterized=True)
-    _name_arms(x, y, axes)
+    _name_regions(grid, axes)
+    axes.set(xlim=grid.columns[[0, -1]], ylim=grid.index[[0, -1]], aspect="equal")
+    axes.set_xticks([-1, 0, 1])
+    axes.set_yticks([-1, 0, 1])
     return axes
+
+
+def _name_regions(grid, axes):
+    """Write each class of a grid of predictions where its region is widest."""
+    found = grid.to_numpy()
+    for k in np.unique(found):
+        # The outermost points count as another class, so that no number leaves the picture.
+        depth = ndimage.distance_transform_edt(np.pad(found == k, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(depth.argmax(), depth.shape)
+        place = grid.columns[column], grid.index[row]
+        text = axes.text(*place, f"{k:.0f}", ha="center", va="center", weight="bold")
+        text.set_bbox({"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.7})
 
 
 def _name_arms(x, y, axes):
@@ -833,8 +1275,8 @@ def _name_arms(x, y, axes):
 def plot_network(theta: torch.Tensor, growth: Growth, width: int, axes: Axes) -> Axes:
     """Draw one network of one input, as in the paper's Figure 1, and return the axes.
 
-    A line is a weight and a circle a bias; the thickness is the magnitude, up to 3. Red is
-    positive; blue and dashed is negative. What a gate shuts is faint, and a gate that opens fills
+    A line is a weight and a circle a bias; the thickness is the magnitude, up to 3. Green is
+    positive; purple and dashed is negative. What a gate shuts is faint, and a gate that opens fills
     the circle of its neuron. The title is the size.
 
     Parameters
@@ -877,7 +1319,7 @@ def plot_network(theta: torch.Tensor, growth: Growth, width: int, axes: Axes) ->
             lines,
             lw=_thickness(weights),
             color=_signed_colours(weights, opacity=0.12 + 0.88 * gates.repeat(3)),
-            ls=["-" if weight > 0 else "--" for weight in weights],
+            ls=_signed_dashes(weights),
             zorder=1,
         )
     )
@@ -893,6 +1335,7 @@ def plot_network(theta: torch.Tensor, growth: Growth, width: int, axes: Axes) ->
         facecolor=[(1, 1 - 0.12 * gate, 1 - 0.55 * gate) for gate in [*gates.tolist(), 0, 0, 0]],
         edgecolor=_signed_colours(biases, opacity=0.3 + 0.7 * takes_part),
         lw=_thickness(biases),
+        ls=_signed_dashes(biases),
         zorder=2,
     )
     for spot, name in zip([*neurons, *ends], names, strict=True):
@@ -912,6 +1355,11 @@ def _signed_colours(values, opacity):
     """Return the colours of positive and negative values with their opacities, (values, 4)."""
     colours = np.where(values[:, None] > 0, POSITIVE, NEGATIVE)
     return np.column_stack([colours, opacity])
+
+
+def _signed_dashes(values):
+    """Return the dashes of positive and negative values, so that they differ in grey, too."""
+    return np.where(values > 0, "-", "--").tolist()
 
 
 def draw_moment(run: Run, epoch: int, network: int = 0) -> Figure:
@@ -973,6 +1421,185 @@ def _plot_size_so_far(run, epoch, network, axes):
     most = int(np.ceil(course.max()))
     axes.set(xlabel="epoch", ylabel="N (neurons)", ylim=(-0.4, most + 0.6), yticks=range(most + 1))
     axes.grid(axis="y", lw=0.5)
+
+
+def plot_fit_errors(curves: pd.DataFrame, task: Task, axes: Axes) -> Axes:
+    """Plot by how much the prediction of each arm differs from the target, and return the axes.
+
+    Where all arms predict nearly the same, every line shows: static is the widest and lies below,
+    growing is narrower, and the dashes of grown lie on top.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Predictions of one trial, with the columns arm, x and prediction.
+    task : Task
+        What the networks learn, a known curve.
+    axes : Axes
+        Axes to plot into.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+
+    Raises
+    ------
+    ValueError
+        If the frame lacks a column, or `axes` is not a single Axes.
+    """
+    _require_one_axes(axes)
+    _frame("curves", curves, "arm", "x", "prediction")
+    widths = {"static": 8, "growing": 3.5, "grown": 1.5}  # points
+    for layer, (arm, width) in enumerate(widths.items()):
+        rows = curves[curves["arm"] == arm]
+        error = rows["prediction"] - task.target(rows["x"].to_numpy())
+        style = line_style(arm) | {"lw": width, "zorder": 2 + layer / 10}
+        if arm == "static":
+            style |= {"ls": "-", "alpha": 0.4}
+        axes.plot(rows["x"], error, label=arm, **style)
+    axes.axhline(0, color="black", lw=0.8)
+    axes.set(xlabel="x (dimensionless)", ylabel="ŷ − target (dimensionless)")
+    return axes
+
+
+def plot_arm_levels(levels: pd.DataFrame, axes: Axes, digits: str = ".3f") -> Axes:
+    """Plot an estimate with its interval for each arm, with the number, and return the axes.
+
+    Parameters
+    ----------
+    levels : DataFrame
+        A row for each arm, named by the index, from top to bottom, with the columns `estimate`,
+        `low` and `high`, as `growkit.statistics.over_trials` gives them.
+    axes : Axes
+        Axes to plot into; the values run along x, from 0.
+    digits : str
+        How the numbers are written, as in an f-string.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+
+    Raises
+    ------
+    ValueError
+        If the frame lacks a column, or `axes` is not a single Axes.
+    """
+    _require_one_axes(axes)
+    _frame("levels", levels, "estimate", "low", "high")
+    for place, (arm, row) in enumerate(levels.iterrows()):
+        axes.plot([row["low"], row["high"]], [place, place], color=COLOURS[arm], lw=3)
+        axes.plot(row["estimate"], place, "o" if arm == "growing" else "s", color=COLOURS[arm])
+        axes.annotate(
+            f"{row['estimate']:{digits}}",
+            (row["estimate"], place),
+            xytext=(12, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    ends = levels[["estimate", "high"]].to_numpy(dtype=float)
+    axes.set(xlim=(0, 1.35 * np.nanmax(ends)), ylim=(len(levels) - 0.5, -0.5))
+    axes.set_yticks(range(len(levels)), levels.index)
+    return axes
+
+
+def draw_fits(run: Run, epoch: int, trial: int = 0) -> Figure:
+    """Return a picture of the fits of one trial at one epoch, and of its test losses up to then.
+
+    Parameters
+    ----------
+    run : Run
+        Networks of one input whose task is a known curve, in several arms, fitted with
+        keep_weights=True.
+    epoch : int
+        A logged epoch.
+    trial : int
+        A trial of the run.
+
+    Raises
+    ------
+    ValueError
+        If the weights at that epoch were not kept.
+    """
+    figure, [[left, right]] = new_figure(1, 2, height=2.8)
+    figure.set_layout_engine("none")  # the places are given, so that drawing takes half the time
+    left.set_position((0.09, 0.16, 0.38, 0.73))
+    right.set_position((0.6, 0.16, 0.38, 0.73))
+
+    line = np.linspace(-1, 1, 201)
+    predictions = run.predict(line, epoch)[:, :, 0]  # (networks, points)
+    target = run.task.target(line)
+    x, y = run.task.draw(run.settings["seed"], [trial])  # (1, P, 1), (P, 1)
+    train = slice(run.task.train_points)
+    left.plot(x[0, train, 0], y[train, 0], "k.", ms=5, label="training points")
+    left.plot(line, target, color="black", lw=0.8, label="target")
+    for place in np.flatnonzero(run.networks["trial"] == trial):
+        left.plot(line, predictions[place], **line_style(run.networks["arm"].iloc[place]))
+    # The same limits at every epoch, so that the curves alone move.
+    left.set(xlim=(-1.05, 1.05), ylim=(target.min() - 0.4, target.max() + 0.7), xticks=[-1, 0, 1])
+    left.set(xlabel="x (dimensionless)", ylabel="ŷ (dimensionless)")
+    left.set_title(f"Trial {trial}, epoch {in_thousands(epoch)}")
+    left.legend(frameon=False, loc="upper right", ncols=2)
+
+    _plot_course(run.history[run.history["trial"] == trial], "test_task_loss", epoch, right)
+    right.set(yscale="log", ylabel="test task loss (dimensionless)", title="Its test task loss")
+    right.legend(frameon=False, loc="upper right")
+    return figure
+
+
+def _plot_course(history, value, epoch, axes):
+    """Plot a column of one network of each arm, faint, and up to one epoch, strong."""
+    for arm, rows in history.groupby("arm"):
+        course = rows.set_index("epoch")[value]
+        style = line_style(arm)
+        axes.plot(course, **style | {"lw": 0.8, "ls": "-", "alpha": 0.5})
+        axes.plot(course.loc[:epoch], label=arm, **style)
+        axes.plot(epoch, course[epoch], "o", ms=7, color=style["color"], zorder=style["zorder"])
+    axes.set(xlabel="epoch")
+
+
+def draw_planes(run: Run, epoch: int) -> Figure:
+    """Return a picture of the classes that two networks find in the plane at one epoch.
+
+    Black dots are the test points that a network gets wrong. Beside the two planes stands the
+    accuracy on the test points, up to that epoch.
+
+    Parameters
+    ----------
+    run : Run
+        Two networks of one trial of the task "spirals", in two arms, fitted with keep_weights=True.
+    epoch : int
+        A logged epoch.
+
+    Raises
+    ------
+    ValueError
+        If the weights at that epoch were not kept.
+    """
+    figure, axes = new_figure(1, 3, height=2.7)
+    figure.set_layout_engine("none")  # the places are given, so that drawing takes half the time
+    places = [(0.07, 0.27), (0.38, 0.27), (0.74, 0.25)]  # left end and width, of the figure's
+    for panel, (left, width) in zip(axes.flat, places, strict=True):
+        panel.set_position((left, 0.17, width, 0.72))
+
+    ticks = np.linspace(-1, 1, 81)
+    x, x2 = (each.ravel() for each in np.meshgrid(ticks, ticks))
+    found = run.predict(np.stack([x, x2]).T, epoch).argmax(axis=2)  # (networks, points)
+    trial = int(run.networks["trial"].iloc[0])
+    points, classes = run.task.draw(run.settings["seed"], [trial])  # (2, P, 1), (P, 1)
+    test = slice(run.task.train_points, None)
+    accuracy = run.history[run.history["epoch"] == epoch].set_index("arm")["accuracy"]
+    for panel, arm, prediction in zip(axes.flat, run.networks["arm"], found, strict=False):
+        plane = pd.DataFrame({"x": x, "x2": x2, "prediction": prediction})
+        plot_classes(plane, points[:, test, 0], classes[test, 0], panel)
+        panel.set(title=f"{arm}: {accuracy[arm]:.3f}", xlabel="x₁ (dimensionless)")
+    axes[0, 0].set_ylabel("x₂ (dimensionless)")
+
+    _plot_course(run.history, "accuracy", epoch, axes[0, 2])
+    axes[0, 2].set(title=f"Epoch {in_thousands(epoch)}", ylabel="accuracy", ylim=(0, 1))
+    axes[0, 2].legend(frameon=False, loc="lower right")
+    return figure
 
 
 def save_animation(pictures: Iterable[Figure], name: str, folder: str = "") -> display.Image:
@@ -1097,3 +1724,303 @@ def plot_estimates_of_arms(rows: pd.DataFrame, axes: Axes, x: str) -> Axes:
         fmt = marker + DASHES[arm]
         plot_estimates(of_arm, axes, x, aside, fmt=fmt, color=COLOURS[arm], label=arm)
     return axes
+
+
+# --------------------------------------------------------- scaling over the width and the classes
+
+
+def draw_power_law(
+    finals: pd.DataFrame, off: pd.DataFrame, values: Mapping[str, str], width: str = "width"
+) -> Figure:
+    """Return loss against width for each value, and how far the means are off their line.
+
+    Parameters
+    ----------
+    finals : DataFrame
+        Final results of one series, as `plot_scaling` takes them.
+    off : DataFrame
+        The factor between mean and line, as `plot_estimates_of_arms` takes it.
+    values : mapping
+        From the columns of the losses to the titles of their panels.
+    width : str
+        Column along x.
+
+    Raises
+    ------
+    ValueError
+        If a frame lacks a column.
+    """
+    _frame("finals", finals, "arm", width, *values)
+    widths = np.unique(finals[width])
+    few_ticks = widths[:: max(1, len(widths) // 4)]
+    figure, axes = new_figure(1, len(values) + 1, height=3)
+    *panels, last = axes.flat
+    losses = finals[list(values)]
+    # Above the points there is room for the legend.
+    limits = (losses.min(axis=None) / 2, losses.max(axis=None) * 100)
+    for panel, (value, title) in zip(panels, values.items(), strict=True):
+        plot_scaling(finals, panel, value, width)
+        panel.set(title=title, ylabel="final test loss", ylim=limits)
+        panel.legend(frameon=False, loc="upper right")
+    if len(off):
+        plot_estimates_of_arms(off, last, width)
+    last.axhline(1, color="black", lw=0.5)
+    last.set(title="Total: mean over its line", xscale="log", yscale="log", ylabel="factor")
+    plain_ticks(last.yaxis, [0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5])
+    for panel in axes.flat:
+        plain_ticks(panel.xaxis, few_ticks)
+        panel.set_xlabel("width (neurons)")
+    return figure
+
+
+def draw_lead(panels: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
+    """Return the ratio of growing to static against the width, a panel for each measure.
+
+    Parameters
+    ----------
+    panels : mapping
+        From the title of each panel to one or two series by name, as `plot_estimates` takes them.
+        The second series is open and dotted.
+
+    Raises
+    ------
+    ValueError
+        If a frame lacks a column.
+    """
+    figure, axes = new_figure(1, len(panels), sharey=True, height=3)
+    for panel, (title, series) in zip(axes.flat, panels.items(), strict=True):
+        for k, (label, rows) in enumerate(series.items()):
+            fmt, face, aside = (("o-", "black", 0.96), ("s:", "white", 1.04))[k]
+            style = {"fmt": fmt, "color": "black", "mfc": face, "label": label}
+            plot_estimates(rows, panel, "width", aside, **style)
+            ticks = rows["width"].unique()
+        panel.axhline(1, color="black", lw=0.5)
+        panel.set(title=title, xscale="log", yscale="log", xlabel="width (neurons)")
+        plain_ticks(panel.xaxis, ticks)
+    axes[0, 0].set_ylabel("growing : static (dimensionless)")
+    axes[0, 0].legend(frameon=False)
+    return figure
+
+
+def draw_longer(history: pd.DataFrame, mark: int) -> Figure:
+    """Return the control value and the task loss at each width over the epochs.
+
+    Parameters
+    ----------
+    history : DataFrame
+        The history of networks of several widths in both arms.
+    mark : int
+        The epoch that a thin line marks.
+
+    Raises
+    ------
+    ValueError
+        If a frame lacks a column.
+    """
+    _frame("history", history, "width", "test_task_loss")
+    widths = sorted(history["width"].unique())
+    figure, axes = new_figure((len(widths) + 2) // 2, 2, height=2.4)
+    first, *rest = axes.flat
+    plot_histories(history[history["width"] == widths[-1]], first, "size")
+    first.set(title="Control value, the same at every width", ylabel="s (dimensionless)")
+    losses = history["test_task_loss"]
+    for panel, width in zip(rest, widths, strict=False):
+        plot_histories(history[history["width"] == width], panel, "test_task_loss")
+        panel.set(yscale="log", title=f"{width} neurons", ylim=(losses.min() / 2, losses.max() * 2))
+        panel.set_ylabel("test task loss")
+        panel.get_legend().remove()  # that of the first panel serves all
+    for panel in axes.flat:
+        panel.axvline(mark, color="black", lw=0.5)
+    for panel in rest[len(widths) :]:
+        panel.set_visible(False)
+    return figure
+
+
+def draw_rates(finals: pd.DataFrame, widths: Iterable[int]) -> Figure:
+    """Return the final task loss against the learning rate, a panel for each of these widths.
+
+    Parameters
+    ----------
+    finals : DataFrame
+        Final results in both arms at several widths and rates.
+    widths : iterable of int
+        The widths to show.
+
+    Raises
+    ------
+    ValueError
+        If a frame lacks a column.
+    """
+    _frame("finals", finals, "arm", "width", "lr", "test_task_loss")
+    widths = list(widths)
+    figure, axes = new_figure(1, len(widths), sharey=True, height=2.8, width=PAGE)
+    for panel, width in zip(axes.flat, widths, strict=True):
+        for arm, rows in finals[finals["width"] == width].groupby("arm"):
+            marker = "o" if arm == "growing" else "s"
+            colour = COLOURS[arm]
+            panel.plot(rows["lr"], rows["test_task_loss"], ".", ms=3, alpha=0.4, color=colour)
+            medians = rows.groupby("lr")["test_task_loss"].median()
+            panel.plot(medians, marker, color=colour, ls=DASHES[arm], label=arm)
+        panel.set(xscale="log", yscale="log", title=f"{width} neurons", xlabel="learning rate η")
+        plain_ticks(panel.xaxis, np.unique(finals["lr"]))
+    axes[0, 0].set_ylabel("final test task loss (dimensionless)")
+    axes[0, 0].legend(frameon=False)
+    return figure
+
+
+def draw_best_rates(slopes: pd.DataFrame, tuned: pd.DataFrame) -> Figure:
+    """Return the slope at each learning rate, and the ratio with each arm at its best rate.
+
+    Parameters
+    ----------
+    slopes : DataFrame
+        Slopes over the width by learning rate, as `plot_estimates_of_arms` takes them.
+    tuned : DataFrame
+        Ratios by width, as `plot_estimates` takes them.
+
+    Raises
+    ------
+    ValueError
+        If a frame lacks a column.
+    """
+    figure, [[left, right]] = new_figure(1, 2, height=3)
+    if len(slopes):
+        plot_estimates_of_arms(slopes, left, "lr")
+        left.legend(frameon=False)
+    left.axhline(0, color="black", lw=0.5)
+    left.set(title="Slope over the width", xlabel="learning rate η", ylabel="slope", xscale="log")
+    plain_ticks(left.xaxis, slopes["lr"].unique())
+
+    plot_estimates(tuned, right, "width", fmt="o-", color="black")
+    right.axhline(1, color="black", lw=0.5)
+    right.set(title="Each arm at its best rate", xlabel="width (neurons)", xscale="log")
+    right.set(ylabel="growing : static", yscale="log")
+    plain_ticks(right.xaxis, tuned["width"].unique())
+    plain_ticks(right.yaxis, [0.1, 0.2, 0.5, 1, 2, 5, 10])
+    return figure
+
+
+def draw_accuracy(finals: pd.DataFrame, bounds: pd.DataFrame, widths: Iterable[int]) -> Figure:
+    """Return the accuracy against the number of classes, a panel for each of these widths.
+
+    Parameters
+    ----------
+    finals : DataFrame
+        Final results of spirals at one learning rate, in both arms.
+    bounds : DataFrame
+        The columns chance and ceiling, by the number of classes.
+    widths : iterable of int
+        The widths to show.
+
+    Raises
+    ------
+    ValueError
+        If a frame lacks a column.
+    """
+    _frame("finals", finals, "width")
+    widths = list(widths)
+    figure, axes = new_figure(1, len(widths), height=3, sharey=True, width=PAGE)
+    for panel, width in zip(axes.flat, widths, strict=True):
+        plot_scaling(finals[finals["width"] == width], panel, "accuracy", "classes")
+        panel.plot(bounds["chance"], "k-.", lw=1)
+        panel.plot(bounds["ceiling"], "k-", lw=1)
+        panel.text(5.2, 0.205, "chance", fontsize=8)
+        panel.text(7.2, 0.96, "ceiling", fontsize=8)
+        panel.set(title=f"{width} neurons", xlabel="classes K", ylim=(0.08, 1.25))
+        plain_ticks(panel.xaxis, bounds.index)
+        plain_ticks(panel.yaxis, [0.1, 0.2, 0.3, 0.5, 0.7, 1])
+        panel.legend(frameon=False, loc="lower left")
+    axes[0, 0].set_ylabel("accuracy on test points")
+    return figure
+
+
+def plot_bounds(bounds: pd.DataFrame, axes: Axes) -> Axes:
+    """Plot chance and ceiling as lines across a plot of the accuracy, and return the axes.
+
+    Parameters
+    ----------
+    bounds : DataFrame
+        One row with the columns chance and ceiling.
+    axes : Axes
+        Axes to plot into, with the accuracy along y; above it there is room for the legend.
+
+    Returns
+    -------
+    Axes
+        The same axes.
+
+    Raises
+    ------
+    ValueError
+        If the frame lacks a column, or `axes` is not a single Axes.
+    """
+    _require_one_axes(axes)
+    _frame("bounds", bounds, "chance", "ceiling")
+    axes.axhline(bounds["chance"].iloc[0], color="black", lw=1, ls="-.")
+    axes.axhline(bounds["ceiling"].iloc[0], color="black", lw=1)
+    axes.set(ylim=(0, 1.4), ylabel="accuracy on test points")
+    axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    axes.legend(frameon=False, loc="upper left")
+    return axes
+
+
+def draw_slopes(slopes: pd.DataFrame) -> Figure:
+    """Return the slope of the accuracy over the classes against the width, a panel for each rate.
+
+    Parameters
+    ----------
+    slopes : DataFrame
+        Slopes by learning rate and width, as `plot_estimates_of_arms` takes them.
+
+    Raises
+    ------
+    ValueError
+        If a frame lacks a column.
+    """
+    _frame("slopes", slopes, "lr", "width")
+    rates = sorted(slopes["lr"].unique())
+    figure, axes = new_figure(1, len(rates), height=3, sharey=True)
+    for panel, rate in zip(axes.flat, rates, strict=True):
+        rows = slopes[slopes["lr"] == rate]
+        plot_estimates_of_arms(rows, panel, "width")
+        panel.axhline(-1, color="black", lw=1, ls="-.")
+        panel.text(rows["width"].max(), -0.97, "guessing", fontsize=8, ha="right")
+        panel.set(title=f"η = {rate:g}", xscale="log", xlabel="width (neurons)")
+        plain_ticks(panel.xaxis, rows["width"].unique())
+    least, most = axes[0, 0].get_ylim()
+    axes[0, 0].set(ylabel="slope of accuracy over K", ylim=(min(least, -1.1), max(most, 0.05)))
+    axes[0, 0].legend(frameon=False)
+    return figure
+
+
+def draw_setting(
+    course: pd.DataFrame, ends: pd.DataFrame, width: int, course_of: str, end: str
+) -> Figure:
+    """Return the course of networks of one width, beside the ends of those of all widths.
+
+    Parameters
+    ----------
+    course : DataFrame
+        The history of both arms at one width.
+    ends : DataFrame
+        Final results at all widths, as `plot_scaling` takes them.
+    width : int
+        The width that a thin line marks among the ends.
+    course_of, end : str
+        The columns that the two panels show.
+
+    Raises
+    ------
+    ValueError
+        If a frame lacks a column.
+    """
+    figure, [[left, right]] = new_figure(1, 2, height=3)
+    plot_histories(course, left, course_of)
+    plot_scaling(ends, right, end)
+    right.axvline(width, color="black", lw=0.5)
+    plain_ticks(right.xaxis, np.unique(ends["width"]))
+    right.autoscale_view()
+    _round_ticks(right.yaxis)
+    right.set(xlabel="width (neurons)", ylabel=f"final {end.replace('_', ' ')} (dimensionless)")
+    right.legend(frameon=False)
+    return figure

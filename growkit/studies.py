@@ -265,11 +265,13 @@ def published(study: str, scale: str = "paper") -> list[dict]:
     FileNotFoundError
         If growlib was installed without the repository, or "tuning" is needed and not stored.
     """
-    table = STUDIES[_published_name(study)]
-    parts = _parts(table, _choice("scale", scale, ("quick", "paper")))
-    settings = _settings(parts)
+    return _tuned(_settings(_parts(study, scale)))
+
+
+def _tuned(settings):
+    """The settings with the best rate where they say "tuned", each of them once."""
     if any(_is_tuned(setting) for setting in settings):
-        tried = stored("tuning")
+        tried = _median_losses(stored("tuning"))
         for setting in settings:
             if _is_tuned(setting):
                 setting["lr"] = _best_rate(setting, tried)
@@ -285,8 +287,10 @@ def _described(setting):
     return _plain(setting | {"growth": fields_by_name})
 
 
-def _parts(table, scale):
+def _parts(study, scale):
     """The grids of a study, from its table in data/studies.toml."""
+    table = STUDIES[_published_name(study)]
+    _choice("scale", scale, ("quick", "paper"))
     shared = {name: value for name, value in table.items() if name not in _KEYS_OF_A_TABLE}
     parts = table.get("part", [{}])
     if "tunes" in table:
@@ -306,28 +310,28 @@ def _is_tuned(setting):
     return isinstance(rate, str) and rate == "tuned"
 
 
-def _best_rate(setting, tried):
-    """The learning rate of the finals `tried` with the lowest median task loss on the test points.
+# What a setting and the rows of the study "tuning" with its rates have in common.
+_ALIKE = ["task", "control", "width", "method", "arm"]
+
+
+def _median_losses(finals):
+    """The median task loss on the test points, by the columns `_ALIKE` and the learning rate.
 
     A trial that diverged counts as worst.
     """
+    losses = finals["test_task_loss"].where(~finals["diverged"], np.inf)
+    return losses.groupby([finals[name] for name in [*_ALIKE, "lr"]]).median()
+
+
+def _best_rate(setting, tried):
+    """The learning rate with the lowest of the median losses `tried`."""
     growth = setting["growth"]
-    alike = {
-        "task": setting["task"],
-        "control": setting["control"],
-        "width": setting["width"],
-        "method": type(growth).__name__,
-        "arm": growth.arm(),
-    }
-    rows = tried[(tried[list(alike)] == list(alike.values())).all(axis=1)]
-    _require(
-        len(rows),
-        "control",
-        setting["control"],
-        f"one whose rates the study 'tuning' tried for {growth.arm()} on {setting['task']}",
-    )
-    losses = rows["test_task_loss"].where(~rows["diverged"], np.inf)
-    return losses.groupby(rows["lr"]).median().idxmin()
+    method, arm = type(growth).__name__, growth.arm()
+    key = (setting["task"], setting["control"], setting["width"], method, arm)
+    known = key in tried.index.droplevel("lr")
+    takes = f"one whose rates the study 'tuning' tried for {arm} on {setting['task']}"
+    _require(known, "control", setting["control"], takes)
+    return tried.loc[key].idxmin()
 
 
 def stored(study: str, what: str = "finals") -> pd.DataFrame:
@@ -516,10 +520,11 @@ def _on_a_grid(run, kept):
     return rows.assign(kind="prediction", prediction=values.ravel())
 
 
-def _select(name, cells):
-    """The frames of a study, joined from those of its cells, without what it does not keep.
+def _select(cells, kept_rows=None):
+    """The frames of a study, joined from those of its cells.
 
-    The order of the rows does not depend on how the study was cut into cells.
+    `kept_rows` are the queries of data/studies.toml, which say what the study keeps. The order of
+    the rows does not depend on how the study was cut into cells.
     """
     frames = {}
     for what in FRAMES:
@@ -528,7 +533,7 @@ def _select(name, cells):
         if "width" in frame and frame["width"].dtype == object:
             frame["width"] = frame["width"].astype(str)
         frames[what] = frame
-    for what, query in STUDIES.get(name, {}).get("kept_rows", {}).items():
+    for what, query in (kept_rows or {}).items():
         frames[what] = frames[what].query(query)
 
     # A size that was trained in float32 is stored to the bit, and the size loss follows from it.
@@ -873,7 +878,8 @@ def study(
         return stored(name)
     settings = published(name) if grid is None else _settings(grid)
     finished = _computed(name, _cells(settings), _whole("workers", workers), client)
-    frames = _select(name, [cell.frames for cell in finished])
+    kept_rows = None if grid is not None else STUDIES[name].get("kept_rows")
+    frames = _select([cell.frames for cell in finished], kept_rows)
     if grid is None:
         minutes = sum(cell.core_minutes for cell in finished)
         _write_study(name, settings, frames, minutes)
@@ -932,11 +938,36 @@ def _version_of_numba():
     return None
 
 
-def results(study: str | Sequence[str], scale: str = "paper") -> SimpleNamespace:
+# -------------------------------------------------------------------------- results for a notebook
+
+# How a figure names a setting that was changed.
+SYMBOLS = {"lr": "η", "coupling": "λ", "target_size": "target", "width": "H"}
+
+# What a grid calls them. In a notebook, a target may also be what a network learns.
+_IN_A_GRID = {"target_size": "target"}
+
+
+class _Study(NamedTuple):
+    """A published study, perhaps with changes."""
+
+    name: str
+    settings: list
+    kept_rows: dict  # queries by the names in `FRAMES`: the rows that the study keeps
+
+    def ends(self, setting):
+        """The lengths of the training, in epochs, of which the study keeps the finals."""
+        ends = pd.DataFrame({"epochs": setting["epochs"]})
+        if "finals" in self.kept_rows:
+            ends = ends.query(self.kept_rows["finals"])
+        return ends["epochs"].tolist()
+
+
+def results(study: str | Sequence[str], scale: str = "paper", **parameters) -> SimpleNamespace:
     """Return the frames `finals`, `history` and `curves` of a published study.
 
-    With them come two texts: `origin`, a line that says where the frames come from, and `note`, the
-    number of trials as a figure shows it, such as "n = 200" or "quick, n = 80".
+    The study may be changed: `parameters` are settings of it, under the names that notebooks give
+    them. Those that equal the published ones change nothing. With any other, the study is computed
+    anew at these settings, and nothing is written to `data/`.
 
     Parameters
     ----------
@@ -944,38 +975,156 @@ def results(study: str | Sequence[str], scale: str = "paper") -> SimpleNamespace
         One of `STUDIES`, or several, whose frames are joined.
     scale : {"paper", "quick"}
         "paper" reads the published number of trials from `data/`; `make data` computes what is not
-        stored there. "quick" trains a small sample in this process.
+        stored there. "quick" trains a small sample in this process. What is computed for changed
+        parameters at the scale "paper" is kept in `.cache/cells`, so that it is read the next time.
+    **parameters
+        `trials`, `lr`, `width`, `seed`, other arguments of `fit`, fields of the growth, with
+        `target_size` for its target, and options of the task. `epochs` is the length of the longest
+        training of the study; the others are shortened or extended by the same factor.
+
+    Returns
+    -------
+    SimpleNamespace
+        The three frames; `origin`, a line that says where they come from; `note`, what a figure has
+        to say about them, such as "n = 200" or "quick, n = 80, λ = 0.3"; and `published`, whether
+        they are the stored results.
 
     Raises
     ------
     ValueError
-        If a name or the scale is unknown.
+        If a name or the scale is unknown, or `fit` does not take a value.
     FileNotFoundError
         If `data/` does not hold the study, or growlib was installed without the repository.
     """
     began = time.perf_counter()
     names = [study] if isinstance(study, str) else list(study)
-    settings = [published(name, scale) for name in names]
-    if scale == "paper":
+    changes = _changes(names, parameters)
+    read = scale == "paper" and not changes
+    if read:
+        trials = about_stored(names[0])["settings"][0]["trials"]
         parts = [{what: stored(name, what) for what in FRAMES} for name in names]
         minutes = sum(about_stored(name)["core_minutes"] for name in names)
         spent = f"{minutes:.0f}" if minutes >= 10 else f"{minutes:.1f}"
         how = f"from data/, made in {spent} core-minutes."
     else:
-        parts = [_trained_frames(*each) for each in zip(names, settings, strict=True)]
+        studies = _changed_studies(names, scale, changes)
+        trials = studies[0].settings[0]["trials"]
+        parts = [_trained_frames(each, scale) for each in studies]
         how = f"trained here in {time.perf_counter() - began:.0f} s."
     frames = {what: pd.concat([part[what] for part in parts], ignore_index=True) for what in FRAMES}
-    trials = in_thousands(settings[0][0]["trials"])
-    note = f"n = {trials}" if scale == "paper" else f"quick, n = {trials}"
-    return SimpleNamespace(**frames, origin=f"{trials} trials an arm, {how}", note=note)
+    return SimpleNamespace(
+        **frames,
+        origin=f"{in_thousands(trials)} trials an arm, {how}",
+        note=_note(scale, trials, changes),
+        published=read,
+    )
 
 
-def _trained_frames(name, settings):
-    """The frames of a published study at these settings, trained in this process."""
-    cells = _cells(settings, math.inf)
-    with _progress(name) as report:
-        computed = [_compute(cell, report) for cell in cells]
-    frames = _select(name, computed)
+def _note(scale, trials, changes):
+    """What a figure says about its results: "n = 200" or "quick, n = 80, λ = 0.3"."""
+    notes = [f"n = {in_thousands(trials)}"]
+    if scale == "quick":
+        notes.insert(0, "quick")
+    for name, value in changes.items():
+        if name != "trials":
+            notes.append(f"{SYMBOLS.get(name, name)} = {value}")
+    return ", ".join(notes)
+
+
+def _changes(names, parameters):
+    """The parameters that differ from the published settings of the studies of these names."""
+    if not parameters:
+        return {}
+    studies = [_Study(name, published(name), _kept_rows(name)) for name in names]
+    changes = {}
+    for name, value in parameters.items():
+        if name == "epochs":
+            known = {_as_json(_longest(studies))}
+        else:
+            known = {_value(setting, name) for study in studies for setting in study.settings}
+        given = value if isinstance(value, list) else [value]
+        if known != {_as_json(each) for each in given}:
+            changes[name] = value
+    return changes
+
+
+def _value(setting, name):
+    """What a setting has under the name of a parameter, as JSON holds it."""
+    name = _IN_A_GRID.get(name, name)
+    growth = setting["growth"].values()
+    options = inspect.signature(TASKS[setting["task"]]).parameters
+    if name in growth:
+        value = growth[name]
+    elif name in setting:
+        value = setting[name]
+    elif name in _FIT_ARGUMENTS:
+        value = _FIT_ARGUMENTS[name].default
+    else:
+        _choice("the name of a parameter", name, options)
+        value = setting.get("options", {}).get(name, options[name].default)
+    return _as_json(value)
+
+
+def _as_json(value):
+    """The value as JSON text, a whole number as a float, so that 1 and 1.0 are equal."""
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return json.dumps(_plain(float(value) if is_whole else value))
+
+
+def _kept_rows(name):
+    """The queries of data/studies.toml that say which rows a study keeps."""
+    return STUDIES[_published_name(name)].get("kept_rows", {})
+
+
+def _longest(studies):
+    """The length of the longest training of these studies, in epochs."""
+    return max(max(study.ends(setting)) for study in studies for setting in study.settings)
+
+
+def _changed_studies(names, scale, changes):
+    """The published studies of these names with these changes."""
+    in_grids = {_IN_A_GRID.get(name, name): value for name, value in changes.items()}
+    longest = in_grids.pop("epochs", None)
+    studies = []
+    for name in names:
+        settings = published(name, scale)
+        if in_grids:
+            settings = _tuned(_settings([part | in_grids for part in _parts(name, scale)]))
+        studies.append(_Study(name, settings, _kept_rows(name)))
+    if longest is None:
+        return studies
+    factor = _whole("epochs", longest) / _longest(studies)
+    return [_with_other_lengths(study, factor) for study in studies]
+
+
+def _with_other_lengths(study, factor):
+    """The study with every number of epochs multiplied by a factor."""
+    settings = []
+    for setting in study.settings:
+        lengths = {"epochs": sorted({max(1, round(factor * end)) for end in study.ends(setting)})}
+        for name in ("log_every", "prune_at"):
+            if setting.get(name):
+                lengths[name] = max(1, round(factor * setting[name]))
+        settings.append(setting | lengths)
+    # The queries about epochs hold for the published lengths, and only what they keep is trained.
+    kept_rows = {what: query for what, query in study.kept_rows.items() if "epoch" not in query}
+    return _Study(study.name, settings, kept_rows)
+
+
+def _trained_frames(study, scale):
+    """The frames of a published study that is trained anew.
+
+    At the quick scale it is trained in this process, otherwise in workers, and the cache keeps its
+    cells.
+    """
+    if scale == "quick":
+        with _progress(study.name) as report:
+            computed = [_compute(cell, report) for cell in _cells(study.settings, math.inf)]
+    else:
+        workers = torch.get_num_threads()
+        finished = _computed(study.name, _cells(study.settings), workers, None)
+        computed = [cell.frames for cell in finished]
+    frames = _select(computed, study.kept_rows)
     for what in ("finals", "history"):
         frames[what] = with_sums(frames[what])
     return frames

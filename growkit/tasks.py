@@ -28,7 +28,7 @@ def diabetes() -> Task:
     from sklearn import datasets
 
     people = datasets.load_diabetes(as_frame=True, scaled=False).frame
-    return task_from_frame(people, target="target", name="diabetes")
+    return task_from_frame(people, target="target", classes=False, name="diabetes")
 
 
 @functools.cache
@@ -37,7 +37,7 @@ def breast_cancer() -> Task:
     from sklearn import datasets
 
     tumours = datasets.load_breast_cancer(as_frame=True).frame
-    return task_from_frame(tumours, target="target", name="breast-cancer")
+    return task_from_frame(tumours, target="target", classes=True, name="breast-cancer")
 
 
 @functools.cache
@@ -56,7 +56,7 @@ def mnist_1d() -> Task:
 
     curves = pd.DataFrame(np.concatenate([digits["x"], digits["x_test"]]))
     curves["digit"] = np.concatenate([digits["y"], digits["y_test"]])
-    return task_from_frame(curves, target="digit", name="mnist-1d")
+    return task_from_frame(curves, target="digit", classes=True, name="mnist-1d")
 
 
 TASKS["diabetes"] = diabetes

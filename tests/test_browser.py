@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -45,6 +46,57 @@ def draw(x=5):
 
 
 widgets.explore(draw, x=(0, 20))"""
+# The workshop has a slow training, a fault, an explore inside another, and a table to upload. What
+# is trained to its end is in trained.txt.
+WORKSHOP = [
+    """import time
+import pandas as pd
+from growkit import figures, widgets
+
+
+def plot(y, title):
+    figure, axes = figures.new_figure()
+    axes[0, 0].plot([0, 1, 2], y)
+    axes[0, 0].set_title(title)
+    return figure""",
+    """def train(epochs=2, seed=0, progress=None):
+    for step in range(5 * epochs):
+        time.sleep(0.1)
+        progress(step / (5 * epochs))
+    with open("trained.txt", "a") as trained:
+        print(epochs, seed, file=trained)
+    return plot([0, seed, epochs], f"{epochs} epochs")
+
+
+widgets.explore(train, epochs=(1, 40))""",
+    """def fail(x=1):
+    return plot([0, 1, 1 / x], f"x = {x}")
+
+
+widgets.explore(fail, x=(0, 3))""",
+    """def inside(b=1):
+    return plot([0, b, 0], f"b = {b}")
+
+
+def outside(a=1):
+    widgets.explore(inside, b=(0, 9))
+    return plot([a, 0, a], f"a = {a}")
+
+
+widgets.explore(outside, a=(0, 9))""",
+    """example = pd.DataFrame({"age": [1, 2, 3], "height": [4, 5, 6]})
+
+
+def columns(table):
+    return list(table.columns)
+
+
+def show(table=example, column="height"):
+    return plot(table[column].iloc[:3], table.attrs.get("name", "example"))
+
+
+widgets.explore(show, table=widgets.upload(), column=columns)""",
+]
 SETTINGS = {
     # no news
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -103,8 +155,10 @@ def folder(tmp_path_factory):
                 cell.outputs = []
                 cell.execution_count = None
         nbformat.write(book, folder / "notebooks" / path.name)
-    tiny = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TINY)], metadata=book.metadata)
-    nbformat.write(tiny, folder / "notebooks/tiny.ipynb")
+    for stem, sources in {"tiny": [TINY], "workshop": WORKSHOP}.items():
+        cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        written = nbformat.v4.new_notebook(cells=cells, metadata=book.metadata)
+        nbformat.write(written, folder / f"notebooks/{stem}.ipynb")
     for name, setting in SETTINGS.items():
         path = folder / f"config/lab/user-settings/@jupyterlab/{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True)
@@ -253,7 +307,9 @@ def voila(chromium, folder):
 
 # ----------------------------------------------------------------------------------------- controls
 
-CONTROL = "[class*=growlib-]"
+CONTROL = "[class*=growlib-]:not(button)"  # a slider or a menu
+# from a control to the box that holds it, its buttons and its picture
+BOX = "xpath=ancestor::*[contains(concat(' ', @class, ' '), ' growlib ')][1]"
 MISTAKES = ".widget-output :is([data-mime-type$=error], [data-mime-type$=stderr])"
 # The picture in a box as soon as it is loaded and is not the old one.
 SHOWN = """([box, old]) => {
@@ -286,7 +342,7 @@ def move(control):
 
 def shown(control, other_than=""):
     """Return the picture under a control, as soon as it is there and is another one."""
-    box = control.locator("xpath=ancestor::*[contains(@class, 'widget-vbox')]").element_handle()
+    box = control.locator(BOX).element_handle()
     return control.page.wait_for_function(SHOWN, arg=[box, other_than]).json_value()
 
 
@@ -307,7 +363,7 @@ def shoot(page, name):
 
     They are .cache/screenshots/NAME_WIDTH.png.
     """
-    for width in (1400, 600):
+    for width in (1400, 500):
         page.set_viewport_size({"width": width, "height": 1000})
         page.locator(".widget-output img").last.scroll_into_view_if_needed()
         page.screenshot(path=ROOT / f".cache/screenshots/{name}_{width}.png")
@@ -315,13 +371,16 @@ def shoot(page, name):
 
 # ------------------------------------------------------------------------------------ the notebooks
 
+WIDGETS = "application/vnd.jupyter.widget-view+json"
 
-def pictures(book):
-    """Return how many pictures the cells of a notebook hold."""
+
+def pictures(book, live):
+    """Return how many pictures the cells hold that show no widgets where the notebook is live."""
     number = 0
-    for cell in book["cells"]:
-        for output in cell.get("outputs", ()):
-            number += "image/png" in output.get("data", {})
+    for cell, live_cell in zip(book["cells"], live["cells"], strict=True):
+        if not any(WIDGETS in output.get("data", {}) for output in live_cell.get("outputs", ())):
+            for output in cell.get("outputs", ()):
+                number += "image/png" in output.get("data", {})
     return number
 
 
@@ -333,7 +392,7 @@ def test_every_cell_runs_in_lab_and_every_control_obeys_the_keyboard(lab, stem):
         assert not list(notebooks.problems(book))
         for cell in book["cells"]:
             assert cell["cell_type"] != "code" or cell["execution_count"]
-        assert pictures(book) == pictures(committed) > 0
+        assert pictures(book, book) == pictures(committed, book) > 0
         # a formula that MathJax cannot read
         assert not page.locator("[data-mjx-error]").all_inner_texts()
         page.wait_for_function(
@@ -396,11 +455,109 @@ def test_a_mistake_is_a_sentence_and_the_next_value_draws_again(lab):
         shown(control)
 
 
-def test_letters_stay_with_the_control(lab):
-    with lab("tiny") as page:
-        cells = page.locator(".jp-Cell").count()
-        handle = page.locator(".growlib-x .noUi-handle")
+# ------------------------------------------------------------------------------------- the workshop
+
+
+@pytest.fixture(scope="module")
+def workshop(lab):
+    """The page of the workshop, each cell of which has run."""
+    with lab("workshop") as page:
+        yield page
+
+
+def test_a_training_says_how_long_it_takes_and_ends_when_a_control_moves(workshop, folder):
+    control = workshop.locator(".growlib-epochs")
+    box = workshop.locator(".growlib").first
+    picture = shown(control)
+    control.locator(".noUi-handle").press("End")  # 20 s
+    box.get_by_text(re.compile("training, about [12][0-9] s, [0-9]+ % done")).wait_for()
+    control.locator(".noUi-handle").press("Home")
+    picture = shown(control, other_than=picture)
+    box.get_by_text("grey: the picture before").wait_for()
+    box.get_by_role("button", name="New seed").press("Enter")
+    picture = shown(control, other_than=picture)
+    box.get_by_text("seed 1, grey").wait_for()
+    box.get_by_role("button", name="Reset").press("Space")
+    shown(control, other_than=picture)
+    box.get_by_text("seed 0, grey").wait_for()
+    trained = (folder / "notebooks/trained.txt").read_text().splitlines()
+    assert trained == ["2 0", "1 0", "1 1", "2 0"]
+
+
+def test_a_fault_of_draw_is_an_error_and_the_next_value_draws_again(workshop):
+    control = workshop.locator(".growlib-x")
+    handle = control.locator(".noUi-handle")
+    handle.press("Home")
+    workshop.locator(MISTAKES).get_by_text("ZeroDivisionError: division by zero").wait_for()
+    handle.press("ArrowRight")
+    shown(control)
+    assert not workshop.locator(MISTAKES).count()
+
+
+def test_explore_inside_explore_draws_both_and_both_controls_stay_alive(workshop):
+    outer = workshop.locator(".growlib-a")
+    for _ in range(2):
+        move_and_look(workshop.locator(".growlib-b"))
+        move_and_look(outer)
+    assert workshop.locator(".growlib-b").count() == 1
+
+
+def test_an_uploaded_table_is_drawn_and_its_columns_are_the_choices(workshop, tmp_path):
+    upload_and_reset(workshop, tmp_path)
+
+
+def test_letters_stay_with_the_control(workshop):
+    cells = workshop.locator(".jp-Cell").count()
+    controls = workshop.locator(".growlib", has=workshop.locator(".growlib-x"))
+    for control in (
+        controls.locator(".noUi-handle"),
+        controls.get_by_role("button", name="Reset"),
+    ):
         for key in "bxddm":  # in JupyterLab: insert a cell below, cut it, delete it, make it a text
-            handle.press(key)
-        assert page.locator(".jp-Cell").count() == cells
-        assert page.locator(".jp-CodeCell").count() == cells
+            control.press(key)
+        assert workshop.locator(".jp-Cell").count() == cells
+        assert workshop.locator(".jp-CodeCell").count() == cells
+
+
+@pytest.mark.slow
+def test_the_buttons_of_the_workshop_work_in_voila(voila, tmp_path):
+    with voila("workshop") as page:
+        upload_and_reset(page, tmp_path)
+        box = page.locator(".growlib").first
+        control = page.locator(".growlib-epochs")
+        picture = shown(control)
+        box.get_by_role("button", name="New seed").press("Enter")
+        shown(control, other_than=picture)
+        box.get_by_text("seed 1, grey: the picture before").wait_for()
+        for name in ("b", "a", "b"):
+            move_and_look(page.locator(f".growlib-{name}"))
+        shoot(page, "voila_workshop")
+
+
+def upload_and_reset(page, folder):
+    """Upload a bad and a good table to the workshop, choose a column, and reset."""
+    good = folder / "mine.csv"
+    good.write_text("height,mass,age\n1,4,0\n2,2,0\n3,1,1\n")
+    bad = folder / "bad.csv"
+    bad.write_text("")
+    menu = page.locator(".growlib-column")
+    box = page.locator(".growlib", has=menu)
+    picture = shown(menu)
+
+    def choose(path):
+        with page.expect_file_chooser() as chooser:
+            page.locator(".growlib-table").press("Enter")
+        chooser.value.set_files(path)
+
+    choose(bad)
+    box.get_by_text("growlib: bad.csv is no CSV file of a table (No columns to parse").wait_for()
+    choose(good)
+    picture = shown(menu, other_than=picture)
+    assert menu.locator("option").all_inner_texts() == ["height", "mass", "age"]
+    assert reading(menu) == "height"
+    move_and_look(menu)
+    picture = shown(menu)
+    box.get_by_role("button", name="Reset").press("Enter")
+    shown(menu, other_than=picture)
+    assert menu.locator("option").all_inner_texts() == ["age", "height"]
+    assert reading(menu) == "height"

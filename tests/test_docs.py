@@ -12,9 +12,9 @@ import pytest
 from numpydoc.validate import ALLOWED_SECTIONS, ERROR_MSGS, validate
 
 import growlib
-from growkit import figures, statistics, studies, surgery, tables, widgets
+from growkit import figures, parameters, statistics, studies, surgery, tables, widgets
 
-MODULES = (growlib, figures, statistics, studies, surgery, tables, widgets)
+MODULES = (growlib, figures, parameters, statistics, studies, surgery, tables, widgets)
 # These five of numpydoc's checks want a section in every docstring, where one line may be enough.
 NOT_WANTED = {"ES01", "SA01", "EX01", "RT01", "YD01"}
 # An undocumented parameter counts where there is a section Parameters; the tests below say where

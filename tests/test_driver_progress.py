@@ -356,17 +356,3 @@ def test_a_notebook_that_trains_is_shown_by_the_driver(columns, tmp_path):
     assert re.fullmatch(r"99_test: done in \d+ s, no figures", last)
     assert all(STATE.fullmatch(each) for each in progress)
     assert any("(fit " in each for each in progress)
-
-
-# ---------------------------------------------------------------------- numbers with underscores
-
-
-@pytest.mark.parametrize(("value", "fine"), [("1_000", True), ("1__0", False), ("10_", False)])
-def test_underscores_in_a_number_stand_between_digits(value, fine, tmp_path):
-    source = tmp_path / "01_growth.ipynb"
-    if fine:
-        notebooks.check_number(source, "trials", value, "")
-    else:
-        sentence = f"trials is {value}; it takes a whole number of at least 1"
-        with pytest.raises(notebooks.Failed, match=sentence):
-            notebooks.check_number(source, "trials", value, "")

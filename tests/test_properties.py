@@ -659,7 +659,7 @@ def test_cutting_a_study_into_cells_changes_no_bit(call, task, seconds):
         setting | {"growth": replace(call["growth"], start=0.0)},
     ]
     in_cells, in_one_cell = (
-        studies._select("", [studies._compute(cell) for cell in studies._cells(settings, length)])
+        studies._select([studies._compute(cell) for cell in studies._cells(settings, length)])
         for length in (seconds, math.inf)
     )
     predictions = [frames["curves"].pop("prediction") for frames in (in_cells, in_one_cell)]

@@ -84,6 +84,82 @@ def test_the_results_of_several_studies_are_joined(home):
     assert quick.note.startswith("quick, n = ")
 
 
+# ----------------------------------------------------------------- studies with changed parameters
+
+PUBLISHED = {
+    "figure-2": {"epochs": 40_000, "lr": 1e-3, "coupling": 0.1, "target_size": 5, "trials": 200},
+    "figure-4": {"epochs": 20_000, "width": 9, "seed": 0, "optimizer": "gd"},
+    "spirals": {"classes": 5, "points": 32_768, "width": 10, "lr": 1e-3},
+    "scaling-width": {"width": [4, 8, 16, 32, 64, 128, 256, 512, 1024], "epochs": 5000},
+}
+
+
+@pytest.fixture
+def read_only(tmp_path, monkeypatch, serial_pool):
+    """The stored results, with a cache in a folder of its own; nothing may change in data/."""
+    data = growlib.HOME / "data"
+    before = {path: path.stat().st_mtime_ns for path in data.iterdir()}
+    (tmp_path / "data").symlink_to(data)
+    monkeypatch.setattr(growlib, "HOME", tmp_path)
+    yield serial_pool
+    assert {path: path.stat().st_mtime_ns for path in data.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_parameters_read_what_is_stored(name, read_only):
+    results = studies.results(name, "paper", **PUBLISHED[name])
+    assert results.published
+    pd.testing.assert_frame_equal(results.finals, studies.stored(name))
+    assert not read_only.submitted
+
+
+@pytest.mark.parametrize("scale", ["paper", "quick"])
+def test_changed_parameters_train_a_study_of_their_own(scale, read_only):
+    changes = {"epochs": 40, "trials": 3, "coupling": 0.3, "lr": 0.01, "target_size": 4}
+    results = studies.results("figure-2", scale, **changes)
+    assert not results.published
+    assert (
+        results.note.removeprefix("quick, ") == "n = 3, epochs = 40, λ = 0.3, η = 0.01, target = 4"
+    )
+    finals = results.finals
+    assert len(finals) == 9
+    assert set(finals["epochs"]) == {40}
+    assert set(finals["target"]) == {4}
+    grown = finals[finals["arm"] == "grown"]
+    assert set(grown["start"]) == {4}
+    direct = growlib.fit(
+        "bessel-j0",
+        growlib.AuxiliaryWeight(target=4, coupling=0.3),
+        trials=3,
+        epochs=40,
+        lr=0.01,
+        data_seed=0,
+    )
+    growing = finals[finals["arm"] == "growing"]["test_task_loss"]
+    np.testing.assert_allclose(growing, direct.finals["test_task_loss"], rtol=1e-6)
+
+    trained = len(read_only.done)
+    again = studies.results("figure-2", scale, **changes)
+    pd.testing.assert_frame_equal(
+        again.finals.drop(columns="seconds"), finals.drop(columns="seconds")
+    )
+    assert len(read_only.done) == trained
+    assert (trained > 0) == (scale == "paper")
+
+
+@pytest.mark.parametrize("longest", [1, 37, 4000])
+def test_all_lengths_of_a_study_change_by_one_factor(longest, read_only):
+    results = studies.results("coupling", "quick", epochs=longest, trials=2)
+    published = [1000, 1778, 3162, 5623, 10_000, 17_783, 31_623]
+    lengths = {max(1, round(length * longest / 31_623)) for length in published}
+    assert set(results.finals["epochs"]) == lengths
+    assert results.history["epoch"].max() == longest
+    # Of Figures 3 and 4 only those lengths are kept that the queries in studies.toml keep.
+    for name in ("figure-3", "figure-4"):
+        results = studies.results(name, "quick", epochs=longest, trials=2)
+        assert set(results.finals["epochs"]) == {longest}
+
+
 def test_a_stored_study_tells_what_it_was_made_with(home):
     studies.study("figure-5")
     about = studies.about_stored("figure-5")

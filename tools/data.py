@@ -31,6 +31,7 @@ from growkit.derived import (  # noqa: E402
     compute,
     controls,
     coupling,
+    newborn,
     scaling,
     your_data,
 )
@@ -51,6 +52,7 @@ TABLES = {
     "scaling": Table(scaling.compute, scaling.STUDIES),
     "controls": Table(controls.compute, ("controls", "tuning")),
     "compute": Table(compute.compute, ("controls", "tuning")),
+    "newborn": Table(newborn.compute),
     "your_data": Table(your_data.compute, ("your-data",)),
     "claims": Table(claims.compute, ("coupling", *scaling.STUDIES), ("results", "controls")),
     "verdicts": Table(claims.verdicts, (), ("claims",)),

@@ -3,8 +3,8 @@
     python tools/notebooks.py [--scale quick|paper] [--only NN ...] [-p NAME VALUE ...] [--commit]
 
 `make figures`, `make paper` and `make notebooks` call this file; maintainers open it. It starts
-papermill and reads what papermill and growkit report. Of the project it imports `tools/data.py`,
-and only for a full run at the published scale.
+papermill and reads what papermill and growkit report. Of the project it imports
+`growkit.parameters`, and `tools/data.py` only for a full run at the published scale.
 
 A run fails, with a sentence that names the notebook, on an unknown parameter, an error (also one
 that a widget swallowed), a warning, or a figure that a cell promises to save and that was not
@@ -38,6 +38,8 @@ from typing import TextIO
 import psutil
 from PIL import Image
 from tqdm.utils import disp_len, disp_trim
+
+import growkit.parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -238,13 +240,14 @@ def one(job: Job, parameters: dict, scale: str, commit: bool, threads: int) -> s
     Failed
         The run does not count, or its results cannot be written.
     """
-    parameters = {"scale": scale, "folder": str(job.folder), **parameters}
+    changed = parameters
+    parameters = {"scale": scale, "folder": str(job.folder), **changed}
     check_parameters(job.source, parameters)
 
     job.began = time.monotonic()
     book = run(job, parameters, threads)
     try:
-        names = finish(job, book, scale, commit)
+        names = finish(job, book, result_folders(scale, changed), commit)
     except OSError as error:
         reason = f"{error.filename} cannot be written ({error.strerror})"
         raise Failed(f"{job.source.stem}: {reason}") from None
@@ -254,72 +257,66 @@ def one(job: Job, parameters: dict, scale: str, commit: bool, threads: int) -> s
     return f"{job.source.stem}: done in {seconds:.0f} s, {written}"
 
 
-TEXTS = {"scale", "folder"}  # the parameters that are texts; all others are numbers
-FROM_ZERO = {"seed", "trial"}  # whole numbers that begin at 0
-# Whole numbers that begin at 1 say "(count)" in their comment; all others are numbers above 0.
-FRACTION = re.compile(r"\d[\d_]*(\.\d*)?(e-?\d+)?", re.IGNORECASE)
-
-
 def check_parameters(source: Path, parameters: dict) -> None:
     """Check the parameters of a notebook before a kernel starts.
+
+    This runs the notebook's own cell that checks them, the one after its parameters.
 
     Parameters
     ----------
     source : Path
         The notebook.
     parameters : dict
-        Values that replace those of the parameters cell, by name. Whatever is not given is checked
-        as it stands in the cell.
+        Values that replace those of the parameters cell, by name, as on papermill's command line.
 
     Raises
     ------
     Failed
-        The file is not a notebook, its parameters cell lacks a name, or a number is not a whole
-        number in its range.
+        The file is not a notebook, its parameters cell lacks a name or is wrong, or the notebook
+        does not take a value.
     """
-    # Imported here, because papermill takes a second or two to load; a mistake on the command line
-    # is reported without it.
-    from papermill import inspect_notebook
-
+    stated, check = parameter_cells(source)
+    values = {}
     try:
-        known = inspect_notebook(str(source))
-    except (ValueError, OSError) as error:
-        raise Failed(f"{source.stem} cannot be read as a notebook: {error}") from None
+        exec(stated, values)
+    except Exception as error:  # somebody may have edited the cell by hand
+        raise Failed(f"{source.stem}: its parameters cell fails: {error}") from None
+    values.pop("__builtins__")
 
-    for name in parameters:
-        if name not in known:
-            raise Failed(f"{source.stem} has no parameter {name!r}; it takes {', '.join(known)}")
-
-    for name, parameter in known.items():
-        if name not in TEXTS:
-            value = str(parameters.get(name, parameter["default"]))
-            if name in FROM_ZERO or "(count)" in parameter["help"]:
-                check_number(source, name, value, parameter["help"])
-            else:
-                check_fraction(source, name, value)
+    for name, text in parameters.items():
+        if name not in values:
+            raise Failed(f"{source.stem} has no parameter {name!r}; it takes {', '.join(values)}")
+        values[name] = parsed_value(text)
+    try:
+        exec(check, {"parameters": growkit.parameters, **values})
+    except ValueError as error:
+        raise Failed(f"{source.stem}: {error}") from None
 
 
-def check_fraction(source: Path, name: str, value: str) -> None:
-    """Fail unless a value is a number above 0."""
-    if not FRACTION.fullmatch(value) or not float(value) > 0:
-        raise Failed(f"{source.stem}: {name} is {value}; it takes a number above 0")
+def parameter_cells(source: Path) -> tuple[str, str]:
+    """Return the texts of a notebook's parameters cell and of the cell that checks them, if any."""
+    try:
+        cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+        texts = {}
+        for cell in cells:
+            for tag in cell["metadata"].get("tags", []):
+                texts.setdefault(tag, "".join(cell["source"]))
+        return texts["parameters"], texts.get("check-parameters", "")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise Failed(
+            f"{source.stem} cannot be read as a notebook with parameters: {reason}"
+        ) from None
 
 
-def check_number(source: Path, name: str, value: str, comment: str) -> None:
-    """Fail unless a value is a whole number in its range; a comment may state it as "0 ... 19"."""
-    first = 0 if name in FROM_ZERO else 1
-    last = None
-    takes = f"a whole number of at least {first}"
-    stated = re.search(r"0 \.\.\. (\d+)", comment)
-    if stated:
-        last = int(stated[1])
-        takes = f"a whole number of {stated[0]}"
-
-    fine = re.fullmatch(r"\d+(_\d+)*", value) and int(value) >= first
-    if fine and last is not None:
-        fine = int(value) <= last
-    if not fine:
-        raise Failed(f"{source.stem}: {name} is {value}; it takes {takes}")
+def parsed_value(text: str) -> int | float | str:
+    """Return a number if the text is one, as papermill does; otherwise the text itself."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
 
 
 def run(job: Job, parameters: dict, threads: int) -> dict:
@@ -523,7 +520,7 @@ def files(name: str) -> list[str]:
 # ---------------------------------------------------------------------- putting results in place
 
 
-def finish(job: Job, book: dict, scale: str, commit: bool) -> list[str]:
+def finish(job: Job, book: dict, folders: tuple[Path, Path], commit: bool) -> list[str]:
     """Check that the promised figures were written, then move everything to its place.
 
     Parameters
@@ -532,8 +529,8 @@ def finish(job: Job, book: dict, scale: str, commit: bool) -> list[str]:
         A notebook that was run.
     book : dict
         The executed notebook, as nbformat's JSON.
-    scale : {"quick", "paper"}
-        The scale, which decides where the figures go.
+    folders : tuple of Path
+        Where the figures go, and where the executed notebook goes.
     commit : bool
         Whether the normalised notebook replaces its source.
 
@@ -558,7 +555,7 @@ def finish(job: Job, book: dict, scale: str, commit: bool) -> list[str]:
     if commit:
         to_commit.write_text(normalised(book))
 
-    figures, executed = result_folders(scale)
+    figures, executed = folders
     for file in figure_files:
         move(job.folder / file, figures / file)
     move(job.executed, executed / job.source.name)
@@ -574,12 +571,21 @@ def check_written(job: Job, figure_files: list[str]) -> None:
             raise Failed(f"{job.source.stem}: promised the figure {file} and did not write it")
 
 
-def result_folders(scale: str) -> tuple[Path, Path]:
-    """Make and return the folders for the figures and for the executed notebooks."""
+def result_folders(scale: str, changed: dict) -> tuple[Path, Path]:
+    """Make and return the folders for the figures and for the executed notebooks.
+
+    What was computed with changed parameters stays in the cache.
+    """
     figures = ROOT / "figures"
-    if scale == "quick":
+    executed = ROOT / ".cache" / "executed"
+    if changed:
+        values = [f"{name}={value}".replace("/", "_") for name, value in changed.items()]
+        figures = executed = executed / " ".join([scale, *values])
+    elif scale == "quick":
         figures /= "quick"
-    executed = ROOT / ".cache" / "executed" / scale
+        executed /= "quick"
+    else:
+        executed /= "paper"
     for folder in (figures, executed):
         folder.mkdir(parents=True, exist_ok=True)
     return figures, executed
@@ -683,9 +689,11 @@ def normalised_output(output: dict, count: int) -> dict:
 
 def fewer_colours(png: str) -> str:
     """Return a picture, encoded in base 64, with 256 colours, which takes half of the bytes."""
-    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    # Pillow's default takes the most frequent colours, and that changes those of thin lines.
     small = io.BytesIO()
-    picture.convert("RGB").quantize(256).save(small, "png", optimize=True)
+    few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3)
+    few.save(small, "png", optimize=True)
     return base64.b64encode(small.getvalue()).decode()
 
 
@@ -838,7 +846,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
         default=[],
         dest="parameters",
         metavar=("NAME", "VALUE"),
-        help="a count or seed of the notebooks",
+        help="a parameter of the notebooks; the figures then go to .cache/executed",
     )
     parser.add_argument(
         "--commit", action="store_true", help="put the normalised notebooks into notebooks/"
@@ -846,11 +854,13 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     chosen = parser.parse_args(arguments)
 
     chosen.parameters = dict(chosen.parameters)
-    for name in TEXTS & chosen.parameters.keys():
+    for name in {"scale", "folder"} & chosen.parameters.keys():
         parser.error(
             f"-p {name} is {chosen.parameters[name]}; it takes another parameter, "
             "since --scale says the scale and with it the folder"
         )
+    if chosen.commit and chosen.parameters:
+        parser.error("--commit takes the parameters as they stand in the notebooks, so no -p")
     return chosen
 
 

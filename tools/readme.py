@@ -103,16 +103,22 @@ def caption() -> str:
 
 
 def notebook_index() -> str:
-    """Return the table of the notebooks, from their first cells: number, question, short answer."""
-    lines = ["| | question | short answer |", "|---|---|---|"]
+    """Return the table of the notebooks: number, question, first sentence of the short answer."""
+    lines = ["| | question | answer in brief |", "|---|---|---|"]
     for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         first_cell = json.loads(path.read_text())["cells"][0]
         text = "".join(first_cell["source"])
         question = text.splitlines()[0].removeprefix("# ")
         answer = re.search(r"<!-- answer -->(.*?)<!-- /answer -->", text, re.DOTALL)[1]
-        one_line = " ".join(answer.split())
-        lines.append(f"| [{path.stem[:2]}](notebooks/{path.name}) | {question} | {one_line} |")
+        link = f"[{path.stem[:2]}](notebooks/{path.name})"
+        lines.append(f"| {link} | {question} | {first_sentence(answer)} |")
     return "\n".join(lines)
+
+
+def first_sentence(answer: str) -> str:
+    """Return the first sentence of a short answer, on one line."""
+    one_line = " ".join(answer.split())
+    return re.split(r"(?<=\.) ", one_line)[0]
 
 
 def core_minutes() -> str:

@@ -24,8 +24,6 @@ Within growkit.derived, the module uses `controls` to find the trials behind a r
 put the values of a power law in order.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -526,16 +524,63 @@ def _of_power_laws(rows):
     return found
 
 
+def main_rows(verdicts: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Return the counted verdicts of C1 to C3 and C6 by one measure, under the main settings.
+
+    Parameters
+    ----------
+    verdicts : DataFrame
+        What `verdicts` returned.
+    measure : str
+        One of `growkit.statistics.MEASURES`.
+
+    Returns
+    -------
+    DataFrame
+        The rows, named by claim and setting. The controller "as described" is among them, pruned
+        opponents are not.
+    """
+    chosen = verdicts["claim"].isin(list(STATEMENTS)) & (verdicts["measure"] == measure)
+    chosen &= (verdicts["role"] == "counted") & (verdicts["against"] != "pruned")
+    chosen &= verdicts["setting"].isin([*SETTINGS, "published setting, as described"])
+    rows = verdicts[chosen]
+    return rows.set_index(rows["claim"] + "  " + rows["setting"])
+
+
+def coupling_map(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the ratios of C4 and whether they are decided, λ by numbers of epochs.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of what `judged` returned.
+    """
+    swept = rows[(rows["claim"] == "C4") & (rows["role"] == "counted")]
+    swept = swept.sort_values(["decade", "epochs"])
+    swept = swept.assign(
+        λ=(10.0 ** swept["decade"]).map("{:g}".format),
+        length=swept["epochs"].astype(int).map(in_thousands),
+        decided=swept["favours"] != "neither",
+    )
+    wide = swept.pivot(index="λ", columns="length", values=["estimate", "decided"])
+    wide = wide.reindex(index=swept["λ"].unique())
+    lengths = swept["length"].unique()
+    return wide["estimate"][lengths].astype(float), wide["decided"][lengths].astype(bool)
+
+
 # ---------------------------------------------------------------------------------- doubting a row
 
 
-def trials_of(row: pd.Series) -> pd.DataFrame:
+def trials_of(row: pd.Series, read: dict | None = None) -> pd.DataFrame:
     """Return the stored trials behind a row of C1 to C4 or C6, paired by `trial`.
 
     Parameters
     ----------
     row : Series
         A row of `data/claims.csv`.
+    read : dict, optional
+        What earlier calls have read, by the name of the study; this call adds to it. A slider that
+        goes from row to row then reads each study once.
 
     Returns
     -------
@@ -543,31 +588,56 @@ def trials_of(row: pd.Series) -> pd.DataFrame:
         Final results of two arms: "growing", and the arm of the opponent, "grown" or "static". With
         them, `statistics.compare` gives the estimate of the row again.
     """
-    if row["study"] == "coupling":
-        trials = around(studies.stored("coupling"), int(row["decade"]))
+    read = {} if read is None else read
+    study = row["study"]
+    if study not in read:
+        read[study] = _finals(study)
+    if study == "coupling":
+        trials = around(read[study], int(row["decade"]))
         return trials[trials["epochs"] == row["epochs"]]
 
-    if row["study"] == "controls":
-        finals = controls.labelled(studies.stored("controls"))
+    if study == "controls":
         sides = ((row["control"], "growing"), (row["reference"], "static"))
-        chosen = (finals["case"] == row["condition"]) & finals[row["rate"]]
-        finals = finals[chosen & _is_one_of(finals, sides)]
+        rows = [read[study].rows[row["condition"], *side] for side in sides]
+        finals = pd.concat(rows).query(row["rate"])
         # The two sides may be different controls: they are one condition here.
         return finals.assign(control=f"{row['control']} over {row['reference']}")
 
-    finals = studies.stored(row["study"])
-    for column, amount in (("error", "accuracy"), ("error_fresh", "accuracy_fresh")):
-        if amount in finals:
-            finals[column] = 1 - finals[amount]
-    finals["noise"] = finals["noise"].astype(float).round(3)
+    finals = read[study]
     for column in ("task", "mask", "noise", "epochs"):
         finals = finals[finals[column] == row[column]]
     return finals[finals["arm"].isin(["growing", row["against"]])]
 
 
-def _is_one_of(finals: pd.DataFrame, sides: Sequence[tuple]) -> pd.Series:
-    """Whether the control and the arm of each row are those of one of the sides."""
-    found = pd.Series(False, finals.index)
-    for control, arm in sides:
-        found |= (finals["control"] == control) & (finals["arm"] == arm)
-    return found
+def opponent(trials: pd.DataFrame) -> str:
+    """Return the arm that is compared with growing in what `trials_of` returned."""
+    return next(arm for arm in trials["arm"].unique() if arm != "growing")
+
+
+def computed_anew(row: pd.Series, trials: pd.DataFrame, resamples: int) -> pd.Series:
+    """Return the comparison of a row, made again from its trials with another bootstrap.
+
+    Parameters
+    ----------
+    row : Series
+        A row of `data/claims.csv`.
+    trials : DataFrame
+        What `trials_of` returned for it.
+    resamples : int
+        The number of bootstrap samples.
+    """
+    options = {"resamples": resamples, "measures": [row["measure"]]}
+    return statistics.compare(trials, row["value"], opponent(trials), **options).iloc[0]
+
+
+def _finals(study):
+    """The stored finals of a study, with what the comparisons of it are about."""
+    finals = studies.stored(study)
+    if study == "coupling":
+        return finals
+    if study == "controls":
+        return controls.Ends(controls.labelled(finals))
+    for column, amount in (("error", "accuracy"), ("error_fresh", "accuracy_fresh")):
+        if amount in finals:
+            finals[column] = 1 - finals[amount]
+    return finals.assign(noise=finals["noise"].astype(float).round(3))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from growkit import studies
-from growkit.derived import controls, stored
+from growkit.derived import controls
 
 WAYS = ("as published", "no size input", "neuron by neuron")
 VALUE = controls.VALUE
@@ -191,6 +191,56 @@ def savings(history: pd.DataFrame, tried: pd.DataFrame, resamples: int = RESAMPL
     return pd.DataFrame(rows)
 
 
+def for_figure(factors: pd.DataFrame) -> pd.DataFrame:
+    """Return the factors in operations with what a dot plot of them needs.
+
+    Parameters
+    ----------
+    factors : DataFrame
+        What `savings` returned.
+
+    Returns
+    -------
+    DataFrame
+        The rows about operations, in which a factor that is not given is NaN, with the columns
+        `row`, the case and perhaps the way; `at`, one of the titles of the rates; and `input`,
+        whether the size is an input.
+    """
+    rows = factors[factors["cost"] == "flops"].copy()
+    numbers = ["estimate", "low", "high"]
+    rows.loc[~rows["resolved"] | rows["rates tie"], numbers] = np.nan
+    one_by_one = rows["control"] == "neuron by neuron"
+    rows["row"] = rows["case"] + np.where(one_by_one, ",\nneuron by neuron", "")
+    rows["at"] = rows["rate"].map(controls.TITLES)
+    rows["input"] = rows["control"] != "no size input"
+    return rows
+
+
+def by_level(part: pd.DataFrame, number: int = 12, resamples: int = 300) -> pd.DataFrame:
+    """Return the factor in operations for several losses to reach, from high to low.
+
+    Parameters
+    ----------
+    part : DataFrame
+        What `sides` returned.
+    number : int
+        How many losses: from just below the lower one of the medians at the first logged epoch, to
+        the level of `level_of`.
+    resamples : int
+        The number of bootstrap samples.
+
+    Returns
+    -------
+    DataFrame
+        A row per loss, the column `level`, with the columns of `factor`.
+    """
+    first = part["epoch"].min()
+    start = part[part["epoch"] == first].groupby("arm")[VALUE].median().min()
+    levels = np.geomspace(start / 1.2, level_of(part), number)
+    found = [factor(reach(part, level), resamples) for level in levels]
+    return pd.DataFrame(found).assign(level=levels)
+
+
 def in_words(row: dict) -> str:
     """Return a factor with its interval as text; it says where an arm never reaches the level.
 
@@ -227,13 +277,6 @@ def whole_runs(history: pd.DataFrame, rate: str = "published") -> pd.Series:
         spent = last.groupby("arm")["flops"].mean()
         found[case, control] = spent["growing"] / spent["static"]
     return pd.Series(found).rename_axis(["case", "control"])
-
-
-def of_scale(history: pd.DataFrame, scale: str) -> pd.DataFrame:
-    """Return the factors: `data/compute.csv`, or those of a quick sample."""
-    if scale == "paper":
-        return stored("compute")
-    return savings(history, studies.stored("tuning"), 200)
 
 
 def compute() -> pd.DataFrame:

@@ -13,7 +13,8 @@ Functions here take the finals of "controls" as `labelled` returns them, with th
     tuned         whether it trained at the best learning rate
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,11 @@ ALL = statistics.ALL_MEASURES
 RESAMPLES = 1000
 PERMUTATIONS = 9999
 RATES = ("published", "tuned")
+TITLES = {"published": "published rate", "tuned": "best rates"}  # of the maps and tables
+
+# The settings of the study that notebook 11 can change. The controller has fewer trials and epochs,
+# and so has the square wave.
+PUBLISHED = {"trials": 1024, "epochs": 40_000, "seed": 0}
 
 CASES = (
     "bessel-j0",
@@ -107,6 +113,25 @@ FAMILIES = {
     "the task": ["noise 0.1", "8 points", "80 points", "held-out stretch"],
 }
 
+# Controls that notebook 11 trains live: what they change in `growlib.arms`.
+LIVE = {
+    "as published": {},
+    "prescribed ramp": {"learns_from": "size"},
+    "whole layer": {"mask": "shared"},
+    "no gate": {"opens": "nothing"},
+    "no size input": {"feeds": 0.0},
+    "size as a fraction": {"feeds": 0.2},
+    "warm-up": {"opens": "rate"},
+}
+
+# The maps of notebook 11: what each is about, and the families whose controls are its rows.
+MAPS = {
+    "opening": ("nothing", "how neurons open"),
+    "size": ("nothing", "how fast", "what the size does"),
+    "optimizer": ("nothing", "the first output weights", "the optimizer"),
+    "task": ("nothing", "the static network's size", "the task"),
+}
+
 LARGER = ("larger static", "pruned", "pruned, equal compute")  # networks that start large
 OTHER_TASK = ("noise 0.1", "8 points", "80 points", "held-out stretch")  # the task is changed
 NOT_GROWING = (
@@ -120,6 +145,24 @@ NOT_GROWING = (
 
 
 # --------------------------------------------------------------------------------------- the frames
+
+
+def results(scale: str, trials: int, epochs: int, seed: int) -> SimpleNamespace:
+    """Return the results of the study, as `growkit.studies.results` does, perhaps changed.
+
+    Parameters
+    ----------
+    scale : {"paper", "quick"}
+        The scale.
+    trials, epochs, seed : int
+        The number of networks of each arm, the length of the longest training, and the seed. The
+        study has several numbers of trials and lengths, and `PUBLISHED` stands for all of them.
+    """
+    changed = {}
+    for name, value in {"trials": trials, "epochs": epochs, "seed": seed}.items():
+        if value != PUBLISHED[name]:
+            changed[name] = value
+    return studies.results("controls", scale, **changed)
 
 
 def case_of(frame: pd.DataFrame) -> pd.Series:
@@ -206,6 +249,23 @@ def versus(
     return found.drop(columns="against")
 
 
+def sides(finals: pd.DataFrame, case: str, control: str) -> tuple[tuple, tuple]:
+    """Return what is compared in the effect of a control: the changed side and the static one.
+
+    Each is a control and an arm of it. The changed arm is growing if there is one.
+    """
+    return _sides(arms_of(finals, case, control), control)
+
+
+def _sides(arms, control):
+    """The two sides of a control that ran in these arms."""
+    arm = next(name for name in ("growing", "grown", "static") if name in arms)
+    reference = REFERENCES.get(control, "as published")
+    if arm == "growing" and "static" in arms:
+        reference = control
+    return (control, arm), (reference, "static")
+
+
 def effect(
     finals: pd.DataFrame,
     case: str,
@@ -215,19 +275,15 @@ def effect(
     permutations: int = 0,
 ) -> pd.DataFrame:
     """Return a control's arm over its static reference; the arm is growing if there is one."""
-    arms = arms_of(finals, case, control)
-    arm = next(name for name in ("growing", "grown", "static") if name in arms)
-    reference = REFERENCES.get(control, "as published")
-    if arm == "growing" and "static" in arms:
-        reference = control
+    changed, reference = sides(finals, case, control)
     if control not in CLAIMED:
         permutations = 0
     return versus(
         finals,
         case,
         rate,
-        (control, arm),
-        (reference, "static"),
+        changed,
+        reference,
         resamples=resamples,
         permutations=permutations,
     )
@@ -286,7 +342,47 @@ def compared(finals: pd.DataFrame, scale: str) -> pd.DataFrame:
     """Return the comparisons of all controls: `data/controls.csv`, or those of a quick sample."""
     if scale == "paper":
         return stored("controls")
-    return pd.concat([effects(finals, 200), of_static(finals, 200)], ignore_index=True)
+    return of_sample(finals)
+
+
+def of_sample(finals: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
+    """Return the effects of all controls and their static networks over those as published."""
+    return pd.concat([effects(finals, resamples), of_static(finals, resamples)], ignore_index=True)
+
+
+# ------------------------------------------------------------------------- a cell of the maps
+
+
+class Ends:
+    """The finals behind every cell of the maps, split once so that a slider finds them at once.
+
+    Parameters
+    ----------
+    finals : DataFrame
+        What `labelled` returned.
+    """
+
+    def __init__(self, finals: pd.DataFrame):
+        self.rows = dict(list(finals.groupby(["case", "control", "arm"], sort=False)))
+        self.cases = [case for case in CASES if case in {where for where, _, _ in self.rows}]
+        ran = {control for _, control, _ in self.rows}
+        named = [control for family in FAMILIES.values() for control in family]
+        self.controls = [control for control in named if control in ran]
+
+    def cases_of(self, control: str) -> list[str]:
+        """Return the cases in which a control ran."""
+        ran = {case for case, name, _ in self.rows if name == control}
+        return [case for case in self.cases if case in ran]
+
+    def of(self, case: str, control: str, rate: str) -> dict[str, pd.DataFrame]:
+        """Return the finals of both `sides` of a control, by the words of a legend."""
+        arms = {arm for where, name, arm in self.rows if (where, name) == (case, control)}
+        found = {}
+        for name, arm in _sides(arms, control):
+            rows = self.rows[case, name, arm]
+            label = name if arm == "grown" else f"{arm}, {name}"
+            found[label] = rows[rows[rate]]
+        return found
 
 
 # ------------------------------------------------------------------------ the best against the best
@@ -338,6 +434,22 @@ def of_picked(
             reference = f"picked static, {best['static']}, {optimizer}"
             found.append(one.assign(kind=row.kind, reference=reference))
     return pd.concat(found, ignore_index=True)
+
+
+def best_against_best(table: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
+    """Return the picks of the table, with the column optimizer; a sample has them computed.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The table of `compute`, or what `of_sample` returned.
+    finals : DataFrame
+        What `labelled` returned.
+    """
+    rows = table[table["reference"].str.startswith("picked static")]
+    if rows.empty:
+        rows = of_picked(finals, studies.stored("tuning"), 200)
+    return rows.assign(optimizer=rows["reference"].str.rsplit(", ", n=1).str[1])
 
 
 # ---------------------------------------------------------------------------------- rates that tie
@@ -482,6 +594,30 @@ def counts(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.groupby("condition", sort=False)[["growing", "static", "of"]].sum()
 
 
+def ratios_of(table: pd.DataFrame, networks: Mapping[str, tuple]) -> pd.DataFrame:
+    """Return the ratios of medians of several networks, at the published and at the best rates.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What `compared` returned.
+    networks : mapping
+        From the name of a network to its control, its arm, and the control of the static networks
+        that it is compared with.
+
+    Returns
+    -------
+    DataFrame
+        Rows of the table with the columns network and at, one of the `TITLES` of the rates.
+    """
+    found = []
+    for name, (control, arm, reference) in networks.items():
+        for rate in RATES:
+            rows = ratios(table, control, arm, reference, rate)
+            found.append(rows.assign(network=name, at=TITLES[rate]))
+    return pd.concat(found, ignore_index=True)
+
+
 def is_effect(table: pd.DataFrame) -> pd.Series:
     """Return which rows are the effect of a control, ratio of medians, as `effect` gives it."""
     reference = table["control"].map(REFERENCES).fillna("as published")
@@ -521,6 +657,17 @@ def atlas(rows: pd.DataFrame, rate: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     return wide["estimate"][cases].astype(float), decided
 
 
+def maps(rows: pd.DataFrame) -> dict[str, tuple]:
+    """Return the `atlas` of each rate by its title, for `growkit.figures.draw_ratio_tables`."""
+    return {title: atlas(rows, rate) for rate, title in TITLES.items()}
+
+
+def rows_of_map(rows: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the rows about the controls of one of the `MAPS`."""
+    shown = [control for family in MAPS[name] for control in FAMILIES[family]]
+    return rows[rows["control"].isin(shown)]
+
+
 def tally(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Return in how many cases the whole interval of each control favours a side, at both rates.
 
@@ -545,9 +692,7 @@ def tally(rows: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
                 lower = (part["high"] < 1).sum()
                 higher = (part["low"] > 1).sum()
                 found.setdefault(name, {})[rate] = f"{lower} : {higher} of {len(part)}"
-    return pd.DataFrame(found).T.rename(
-        columns={"published": "published rate", "tuned": "best rates"}
-    )
+    return pd.DataFrame(found).T.rename(columns=TITLES)
 
 
 # ------------------------------------------------------------------------- fitting and generalising

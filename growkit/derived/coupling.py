@@ -27,7 +27,10 @@ PUBLISHED_EPOCHS = 17_783
 
 
 class Sweep(NamedTuple):
-    """Final losses of both arms for every number of epochs, every λ and every trial."""
+    """Final losses of both arms for every number of epochs, every λ and every trial.
+
+    The loss of a network that diverged is infinite.
+    """
 
     lr: float  # learning rate η
     lengths: np.ndarray  # (E,), numbers of epochs
@@ -48,6 +51,7 @@ def sweep(finals: pd.DataFrame, value: str = "test_loss") -> Sweep:
     """
     lengths = np.sort(finals["epochs"].unique())
     couplings = np.sort(finals["coupling"].unique())
+    finals = finals.assign(**{value: finals[value].where(~finals["diverged"], np.inf)})
 
     def losses(arm):
         rows = finals[finals["arm"] == arm]
@@ -55,6 +59,31 @@ def sweep(finals: pd.DataFrame, value: str = "test_loss") -> Sweep:
         return table.to_numpy().reshape(len(lengths), len(couplings), -1)
 
     return Sweep(finals["lr"].iloc[0], lengths, couplings, losses("growing"), losses("grown"))
+
+
+def sizes(finals: pd.DataFrame) -> pd.DataFrame:
+    """Return the median final size of growing networks, and the size that its own loss would give.
+
+    If the task did not act on it, a size that starts at 0 would be N∞ (1 - (1 - 2ηλ)^E).
+
+    Parameters
+    ----------
+    finals : DataFrame
+        Final results of the study "coupling", at either scale.
+
+    Returns
+    -------
+    DataFrame
+        A row for each number of epochs and λ, with the columns `size` and `alone` (neurons; `alone`
+        is NaN where 2ηλ is so large that the size would diverge) and `product`, 2ηλE.
+    """
+    growing = finals[finals["arm"] == "growing"]
+    found = growing.groupby(["epochs", "coupling"])["size"].median().reset_index()
+    step = 2 * growing["lr"].iloc[0] * found["coupling"]
+    found["product"] = step * found["epochs"]
+    left = (1 - step).where(step < 2)  # of the way to the target, after one epoch
+    found["alone"] = growing["target"].iloc[0] * (1 - left ** found["epochs"])
+    return found
 
 
 def moving_average(table: pd.DataFrame, decades: float = WINDOW) -> pd.DataFrame:
@@ -78,11 +107,26 @@ def ratios(losses: Sweep, measure: str = "ratio of means", trials=slice(None)) -
         What is taken of the trials.
     trials : slice or ndarray
         Which trials to take.
+
+    Returns
+    -------
+    DataFrame
+        The ratios, dimensionless. One that is not a number because networks diverged is NaN.
     """
     summary = MEASURES[measure]
     growing = summary(losses.growing[:, :, trials], axis=2)  # (E, C)
     grown = summary(losses.grown[:, :, trials], axis=2)  # (E, C)
-    return pd.DataFrame((growing / grown).T, index=losses.couplings, columns=losses.lengths)
+    finite = np.isfinite(growing) & np.isfinite(grown)
+    ratio = np.divide(growing, grown, out=np.full(growing.shape, np.nan), where=finite)
+    return pd.DataFrame(ratio.T, index=losses.couplings, columns=losses.lengths)
+
+
+def lowest(smooth: pd.DataFrame) -> pd.Series:
+    """Return the λ with the lowest moving average of the ratio, for each number of epochs.
+
+    A number of epochs at which no λ has a ratio is left out.
+    """
+    return smooth.dropna(axis=1, how="all").idxmin()
 
 
 def best(losses: Sweep, measure: str = "ratio of means", trials=slice(None)) -> pd.DataFrame:
@@ -103,7 +147,7 @@ def best(losses: Sweep, measure: str = "ratio of means", trials=slice(None)) -> 
         and the ratios at a third and at ten times this λ (NaN where that λ was not tried).
     """
     smooth = moving_average(ratios(losses, measure, trials))
-    chosen = smooth.idxmin()
+    chosen = lowest(smooth)
     log_couplings = np.log(smooth.index)
 
     def at(factor):
@@ -117,7 +161,7 @@ def best(losses: Sweep, measure: str = "ratio of means", trials=slice(None)) -> 
     return pd.DataFrame(
         {
             "best λ": chosen,
-            "ratio at the best λ": smooth.min(),
+            "ratio at the best λ": smooth[chosen.index].min(),
             "2ηλE at the best λ": 2 * losses.lr * chosen * chosen.index,
             "ratio at a third of the best λ": at(1 / 3),
             "ratio at ten times the best λ": at(10),
@@ -130,7 +174,10 @@ def power(couplings: pd.Series) -> float:
 
     The line is the least-squares line through all lengths. `couplings` has a λ for each number of
     epochs, which is its index. A λ that only has to bring the size to its target has a power of -1.
+    Through fewer than three lengths there is no line, and the power is NaN.
     """
+    if len(couplings) < 3:
+        return np.nan
     return stats.linregress(np.log(couplings.index.astype(float)), np.log(couplings)).slope
 
 
@@ -140,7 +187,8 @@ def equal_debt(
     """Return, for each number of epochs, the λ that leaves the same size loss at the end.
 
     Under the size loss alone a size that starts at 0 leaves λ N∞² exp(-4ηλE), for small ηλ. This
-    first rises with λ and then falls; the result is the λ on the falling side.
+    first rises with λ and then falls; the result is the λ on the falling side. It is NaN where no
+    λ leaves so much.
 
     Parameters
     ----------
@@ -160,7 +208,9 @@ def equal_debt(
             return np.log(coupling * target**2 / level) - 4 * lr * coupling * epochs
 
         peak = 1 / (4 * lr * epochs)  # the λ of the largest debt
-        found[epochs] = optimize.brentq(excess, peak, 1e4 * peak)
+        found[epochs] = np.nan
+        if excess(peak) > 0:
+            found[epochs] = optimize.brentq(excess, peak, 1e4 * peak)
     return pd.Series(found)
 
 
@@ -186,10 +236,12 @@ def held_out(
     Returns
     -------
     Series
-        The ratio for each number of epochs.
+        The ratio for each number of epochs; NaN if there is only one trial.
     """
     generator = np.random.default_rng(seed)
     trials = losses.growing.shape[2]
+    if trials < 2:
+        return pd.Series(np.nan, index=losses.lengths)
     found = []
     for split in range(splits):
         order = generator.permutation(trials)
@@ -199,7 +251,7 @@ def held_out(
         tried = moving_average(ratios(losses, measure, choosing).iloc[first::2])
         read = moving_average(ratios(losses, measure, reading).iloc[1 - first :: 2])
         ratio = {}
-        for epochs, coupling in tried.idxmin().items():
+        for epochs, coupling in lowest(tried).items():
             nearest = np.abs(np.log(read.index / coupling)).argmin()
             ratio[epochs] = read[epochs].iloc[nearest]
         found.append(ratio)

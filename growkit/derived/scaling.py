@@ -11,6 +11,7 @@ trials, which are about a fifth too narrow for 95 %; below ten trials there are 
 """
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,8 @@ STUDIES = (
 )
 RESAMPLES = 2000
 MAIN_RATE = 3e-4  # the learning rate of the published main series
+MAIN_EPOCHS = 5000  # and its epochs
+KEY = ["task", "control", "width", "lr", "points", "arm", "trial"]  # tells networks apart
 MEASURES = ("ratio of means", "ratio of medians")
 LEAST_POINTS = 3  # of a line: two points always lie on one
 
@@ -49,12 +52,48 @@ PUBLISHED = (
 # ------------------------------------------------------------------------- the parts of the studies
 
 
-def main_series(finals: pd.DataFrame) -> pd.DataFrame:
-    """Return the main series: bessel-grid at η = 0.0003, with as many points as all widths have."""
+def results(
+    scale: str, trials: int, epochs: int, lr: float, coupling: float, seed: int
+) -> SimpleNamespace:
+    """Return `finals` and `history` over the width, as `studies.results` does, perhaps changed.
+
+    Parameters
+    ----------
+    scale : {"paper", "quick"}
+        The scale.
+    trials, epochs, coupling, seed
+        Settings of "scaling-width" and of "scaling-rates". The longer training of the latter has
+        twice the epochs.
+    lr : float
+        The learning rate of the main series.
+    """
+    both = {"trials": trials, "coupling": coupling, "seed": seed}
+    rates = dict(both)
+    if epochs != MAIN_EPOCHS:
+        rates["epochs"] = 2 * epochs
+    parts = [
+        studies.results("scaling-width", scale, epochs=epochs, lr=lr, **both),
+        studies.results("scaling-rates", scale, **rates),
+    ]
+    frames = {}
+    for what, key in {"finals": KEY, "history": [*KEY, "epoch"]}.items():
+        joined = pd.concat([vars(part)[what] for part in parts])
+        # At a rate that both have, the small samples of the two studies have networks in common.
+        frames[what] = joined.drop_duplicates(key, ignore_index=True)
+    return SimpleNamespace(
+        **frames,
+        origin=parts[0].origin,
+        note=parts[0].note,
+        published=all(part.published for part in parts),
+    )
+
+
+def main_series(finals: pd.DataFrame, lr: float = MAIN_RATE) -> pd.DataFrame:
+    """Return the main series: bessel-grid at its rate, with as many points as all widths have."""
     rows = finals[
         (finals["task"] == "bessel-grid")
         & (finals["control"] == "none")
-        & np.isclose(finals["lr"], MAIN_RATE)
+        & np.isclose(finals["lr"], lr)
     ]
     return _with_most(rows, "width")
 
@@ -62,7 +101,7 @@ def main_series(finals: pd.DataFrame) -> pd.DataFrame:
 def rate_series(finals: pd.DataFrame) -> pd.DataFrame:
     """Return the networks of bessel-grid that have all learning rates and equally many points."""
     rows = finals[(finals["task"] == "bessel-grid") & (finals["control"] == "none")]
-    return _with_most(rows, "lr")
+    return _with_most(rows, "lr", "width")
 
 
 def class_series(finals: pd.DataFrame) -> pd.DataFrame:
@@ -71,9 +110,9 @@ def class_series(finals: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(error=1 - rows["accuracy"])
 
 
-def _with_most(rows, column):
-    """The rows whose number of points has the most values in a column; of several, most points."""
-    values = rows.groupby("points")[column].nunique()
+def _with_most(rows, *columns):
+    """The rows whose number of points has the most values in columns; of several, most points."""
+    values = rows.drop_duplicates(["points", *columns])["points"].value_counts()
     points = values.index[values == values.max()].max()
     return rows[rows["points"] == points]
 
@@ -273,6 +312,12 @@ def at_epochs(history: pd.DataFrame, epochs: Sequence[int]) -> pd.DataFrame:
     return medians.assign(quantity="ratio of medians, longer training", task="bessel-grid")
 
 
+def logged(history: pd.DataFrame, parts: Sequence[float]) -> list[int]:
+    """Return the logged epochs that are nearest to these parts of the training."""
+    epochs = np.unique(history["epoch"])
+    return [int(epochs[np.abs(epochs - part * epochs[-1]).argmin()]) for part in parts]
+
+
 # ------------------------------------------------------------------------------------- what else
 
 
@@ -315,7 +360,12 @@ def debts(finals: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------------------------- the whole table
 
 
-def table(finals: pd.DataFrame, history: pd.DataFrame, resamples: int = RESAMPLES) -> pd.DataFrame:
+def table(
+    finals: pd.DataFrame,
+    history: pd.DataFrame,
+    resamples: int = RESAMPLES,
+    lr: float = MAIN_RATE,
+) -> pd.DataFrame:
     """Return all numbers about scaling, one in each row.
 
     Parameters
@@ -324,6 +374,8 @@ def table(finals: pd.DataFrame, history: pd.DataFrame, resamples: int = RESAMPLE
         Frames of the studies in `STUDIES`, or of those about one task, joined, at either scale.
     resamples : int
         Bootstrap samples behind the percentile limits.
+    lr : float
+        The learning rate of the main series.
 
     Returns
     -------
@@ -337,17 +389,17 @@ def table(finals: pd.DataFrame, history: pd.DataFrame, resamples: int = RESAMPLE
     history = history[history["control"] == "longer"]
     tables = [debts(finals), few_over_many(finals, resamples)]
     if (finals["task"] == "bessel-grid").any():
-        tables += _of_widths(finals, history, resamples)
+        tables += _of_widths(finals, history, resamples, lr)
     if (finals["task"] == "spirals").any():
         tables += _of_classes(class_series(finals), resamples)
     whole = pd.concat([rows for rows in tables if len(rows)], ignore_index=True)
     return whole.reindex(columns=COLUMNS)
 
 
-def _of_widths(finals, history, resamples):
+def _of_widths(finals, history, resamples, main_rate):
     """The tables about bessel-grid."""
     tables = []
-    main = main_series(finals)
+    main = main_series(finals, main_rate)
     rates = rate_series(finals)
     series = [main]
     for _, rows in rates.groupby("lr"):
@@ -366,8 +418,7 @@ def _of_widths(finals, history, resamples):
         tables += [part.assign(**about) for part in found if len(part)]
 
     tables.append(best_rates(rates).assign(**_setting(rates)))
-    last = history["epoch"].max()
-    longer = at_epochs(history, [2500, 5000, last])
+    longer = at_epochs(history, logged(history, (1 / 4, 1 / 2, 1)))
     tables.append(longer.assign(lr=history["lr"].max(), points=history["points"].max()))
     return tables
 
@@ -403,11 +454,43 @@ def rows_of(scaling: pd.DataFrame, quantity: str, **values) -> pd.DataFrame:
     return select(scaling, quantity=quantity, **values)
 
 
-def main_rows(scaling: pd.DataFrame, quantity: str, value: str = "test_loss") -> pd.DataFrame:
+def main_rows(
+    scaling: pd.DataFrame, quantity: str, value: str = "test_loss", lr: float = MAIN_RATE
+) -> pd.DataFrame:
     """Return the rows about one quantity of the main series, in the order of the widths."""
-    rows = rows_of(scaling, quantity, task="bessel-grid", lr=MAIN_RATE, value=value)
+    rows = rows_of(scaling, quantity, task="bessel-grid", lr=lr, value=value)
     rows = rows[rows["points"] == rows["points"].max()]
     return rows.sort_values("width")
+
+
+def ratio_maps(rows: pd.DataFrame) -> dict[str, tuple]:
+    """Return ratios by classes and width, a pair of tables for each learning rate by its title.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows about one quantity of the spirals.
+
+    Returns
+    -------
+    dict
+        What `growkit.figures.draw_ratio_tables` takes.
+    """
+    rows = rows.assign(decided=(rows["high"] < 1) | (rows["low"] > 1))
+    rows = rows.astype({"classes": int, "width": int})
+    maps = {}
+    for rate, part in rows.groupby("lr"):
+        wide = part.pivot(index="classes", columns="width", values=["estimate", "decided"])
+        title = f"width (neurons), η = {rate:g}"
+        maps[title] = (wide["estimate"].astype(float), wide["decided"].astype(bool))
+    return maps
+
+
+def bounds(classes: Sequence[int]) -> pd.DataFrame:
+    """Return the accuracy of guessing and the highest possible one, by the number of classes."""
+    found = {"chance": [1 / count for count in classes]}
+    found["ceiling"] = [1 - least_error(int(count)) for count in classes]
+    return pd.DataFrame(found, index=pd.Index(classes, name="classes"))
 
 
 def published(scaling: pd.DataFrame) -> pd.DataFrame:
