@@ -3,7 +3,7 @@
 statistics   comparing the arms, with confidence intervals
 tasks        three tables as tasks, beside the targets of the paper
 studies      grids of settings that are computed in pieces and stored
-figures      how figures look, and the plots that several notebooks share
+figures      a package: how figures look, and the plots of the notebooks by what they show
 widgets      sliders for any function that draws a figure
 parameters   the values that each parameter of a notebook takes
 tables       a table of your own as a task

@@ -1,9 +1,9 @@
 """What the parameters of a notebook may be.
 
 A notebook calls `check` in the cell after its parameters, so that plain papermill stops there with
-one sentence. `tools/notebooks.py` runs the same cell before it starts a kernel. To give a notebook
-a parameter of a new name, add a line to one of the tables below. This module imports nothing of the
-project, so that a mistake is reported at once.
+one sentence. `tools/notebooks.py` makes the same check before it starts a kernel. To give a
+notebook a parameter of a new name, add a line to one of the tables below. This module imports
+nothing of the project, so that a mistake is reported at once.
 """
 
 import math

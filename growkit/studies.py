@@ -1001,8 +1001,8 @@ def results(study: str | Sequence[str], scale: str = "paper", **parameters) -> S
     changes = _changes(names, parameters)
     read = scale == "paper" and not changes
     if read:
-        trials = about_stored(names[0])["settings"][0]["trials"]
         parts = [{what: stored(name, what) for what in FRAMES} for name in names]
+        trials = about_stored(names[0])["settings"][0]["trials"]
         minutes = sum(about_stored(name)["core_minutes"] for name in names)
         spent = f"{minutes:.0f}" if minutes >= 10 else f"{minutes:.1f}"
         how = f"from data/, made in {spent} core-minutes."

@@ -1,8 +1,8 @@
 """Sliders and menus for any function that draws a figure.
 
 Use this module to add a kind of control, or to change how the controls look and behave in
-JupyterLab and Voila. It imports checks of arguments from growlib, and from `growkit.figures` how a
-figure becomes a PNG.
+JupyterLab and Voila. It imports checks of arguments from growlib, and from
+`growkit.figures.style` how a figure becomes a PNG.
 
 A drawing runs in a thread, so that the kernel reads meanwhile which control moves. Widgets are
 changed on the kernel's main thread alone: what is sent from another one may get lost.
@@ -27,7 +27,7 @@ from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from growkit.figures import _png
+from growkit.figures.style import _png
 from growlib import _choice, _require
 
 # The labels of the controls; any other control is labelled with the name of its argument.

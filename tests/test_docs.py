@@ -3,8 +3,10 @@
 import ast
 import dataclasses
 import functools
+import importlib
 import inspect
 import itertools
+import pkgutil
 import re
 import textwrap
 
@@ -14,7 +16,11 @@ from numpydoc.validate import ALLOWED_SECTIONS, ERROR_MSGS, validate
 import growlib
 from growkit import figures, parameters, statistics, studies, surgery, tables, widgets
 
-MODULES = (growlib, figures, parameters, statistics, studies, surgery, tables, widgets)
+PLOTS = tuple(
+    importlib.import_module(f"growkit.figures.{each.name}")
+    for each in pkgutil.iter_modules(figures.__path__)
+)
+MODULES = (growlib, *PLOTS, parameters, statistics, studies, surgery, tables, widgets)
 # These five of numpydoc's checks want a section in every docstring, where one line may be enough.
 NOT_WANTED = {"ES01", "SA01", "EX01", "RT01", "YD01"}
 # An undocumented parameter counts where there is a section Parameters; the tests below say where
@@ -71,6 +77,17 @@ def test_the_public_names_are_found():
         "explore",
     } <= PUBLIC.keys()
     assert not {"np", "Picture.set", "Run.finals"} & PUBLIC.keys()
+
+
+def test_every_public_name_of_the_figures_can_be_used_from_the_package():
+    modules = {module.__name__ for module in PLOTS}
+    defined = {name for name, value in PUBLIC.items() if value.__module__ in modules}
+    constants = {
+        name
+        for name, value in vars(figures.style).items()
+        if name.isupper() and name[0] != "_" and not inspect.ismodule(value)
+    }
+    assert set(figures.__all__) == defined | constants
 
 
 @pytest.mark.parametrize("name", PUBLIC)

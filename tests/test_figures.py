@@ -15,6 +15,7 @@ from PIL import Image
 
 import growlib
 from growkit import figures, studies
+from growkit.figures.style import _png, _round_ticks
 
 sys.path.insert(0, str(ROOT / "tools"))
 
@@ -107,8 +108,7 @@ def test_figures_are_as_wide_as_a_page_and_their_type_is_at_least_8_points(colum
 def test_a_cell_is_bold_on_a_colour_if_its_ratio_is_decided():
     ratios = pd.DataFrame({"a": [0.1, 0.9, np.nan], "b": [1.02, 3.0, 0.001]}, index=list("xyz"))
     decided = pd.DataFrame({"a": [True, False, False], "b": [True, True, True]}, index=list("xyz"))
-    axes = one_axes()
-    figures.plot_ratio_table(ratios, decided, axes)
+    (axes,) = figures.draw_ratio_tables({"one": (ratios, decided)}).axes
     faces = {text.get_text(): patch.get_facecolor()[:3] for text, patch in cells(axes)}
     texts = {text.get_text(): text for text, _ in cells(axes)}
     assert set(texts) == {"0.10", "0.90", "1.02", "3.00", "<.01"}
@@ -140,8 +140,7 @@ def test_ratio_tables_share_a_figure_and_long_names_of_columns_stand_upright():
 def test_counts_have_a_line_between_groups():
     counts = pd.DataFrame({"claim": list("aab"), "favours_growing": 1, "static": "static"})
     counts = counts.assign(favours_other=0, undecided=1)
-    axes = one_axes()
-    figures.plot_counts(counts, axes, group="claim")
+    (axes,) = figures.draw_counts({"one": counts}, other="static", group="claim").axes
     between = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "None"]
     assert between == [1.5]
 
@@ -171,7 +170,7 @@ def test_the_sides_of_a_comparison_show_their_medians():
 def test_a_logarithmic_axis_has_round_ticks_as_dense_as_its_range(low, high, ticks):
     axes = one_axes()
     axes.set(xscale="log", xlim=(low, high))
-    figures._round_ticks(axes.xaxis)
+    _round_ticks(axes.xaxis)
     np.testing.assert_allclose(axes.get_xticks(), ticks)
 
 
@@ -339,7 +338,7 @@ def test_a_picture_with_few_colours_keeps_them():
         axes[0, 0].plot([0, 1], [0, 1 + len(arm)], **figures.line_style(arm))
     shades = np.linspace(0, 1, 20_000).reshape(100, 200)
     axes[0, 0].imshow(shades, cmap="viridis", extent=(0, 1, 0, 1), aspect="auto")
-    full = figures._png(figure)
+    full = _png(figure)
     small = base64.b64decode(notebooks.fewer_colours(base64.b64encode(full).decode()))
     pixels = [np.asarray(Image.open(io.BytesIO(png)).convert("RGB")) for png in (full, small)]
     assert np.abs(np.subtract(*pixels, dtype=int)).max() < 16

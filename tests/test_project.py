@@ -170,6 +170,14 @@ LAYERS = [
 ]
 KIT = {path.stem: path for path in (ROOT / "growkit").glob("*.py")}
 DERIVED = {path.stem: path for path in (ROOT / "growkit" / "derived").glob("*.py")}
+FIGURES = {path.stem: path for path in (ROOT / "growkit" / "figures").glob("*.py")}
+# Likewise, a module of the figures may import the modules of the lines above its own.
+LAYERS_OF_FIGURES = [
+    {"style"},
+    {"arms", "distributions", "ratios", "coupling", "network", "planes"},
+    {"scaling"},
+    {"__init__"},
+]
 
 
 def imported(path):
@@ -216,14 +224,27 @@ def test_every_module_of_the_kit_has_its_place_in_the_order_of_imports():
     assert not imported(KIT["__init__"])
 
 
+def allowed(name, layers):
+    """Return the modules of the layers before that of a module."""
+    before = set()
+    for layer in layers:
+        if name in layer:
+            return before
+        before |= layer
+    raise LookupError(f"{name} is in no layer")
+
+
 @pytest.mark.parametrize("name", sorted(KIT.keys() - {"__init__"}))
 def test_a_module_of_the_kit_imports_only_from_before_it(name):
-    before = set()
-    for layer in LAYERS:
-        if name in layer:
-            break
-        before |= layer
-    assert modules_of_the_kit(KIT[name]) <= before
+    # What is imported from a module of a package counts as the package.
+    names = {each.split(".")[0] for each in modules_of_the_kit(KIT[name])}
+    assert names <= allowed(name, LAYERS)
+
+
+@pytest.mark.parametrize("name", sorted(FIGURES))
+def test_a_module_of_the_figures_imports_only_from_before_it(name):
+    before = {f"figures.{each}" for each in allowed(name, LAYERS_OF_FIGURES)}
+    assert modules_of_the_kit(FIGURES[name]) <= before | {"statistics"}
 
 
 @pytest.mark.parametrize("name", sorted(DERIVED))
@@ -232,7 +253,7 @@ def test_a_derived_table_is_computed_from_studies_and_statistics_alone(name):
     assert modules_of_the_kit(DERIVED[name]) <= {"statistics", "studies"} | others
 
 
-CODE = [ROOT / "growlib.py", *KIT.values(), *DERIVED.values()]
+CODE = [ROOT / "growlib.py", *KIT.values(), *DERIVED.values(), *FIGURES.values()]
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: path.stem)

@@ -28,7 +28,7 @@ from test_project import pins
 
 PROGRAMS = [
     ROOT / "growlib.py",
-    *(ROOT / "growkit").glob("*.py"),
+    *(ROOT / "growkit").rglob("*.py"),
     *(ROOT / "tools").glob("*.py"),
     *(ROOT / "tests/benchmarks").glob("*.py"),
 ]

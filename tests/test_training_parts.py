@@ -590,8 +590,8 @@ def test_the_history_has_a_row_for_each_epoch_and_network_and_says_who_diverged(
 # ------------------------------------------------------------------------------------------ threads
 
 
-def way_of(lanes, multiple, threads=2):
-    return SimpleNamespace(most=lanes, multiple=multiple, threads=threads)
+def way_of(lanes, multiple, threads=2, least=1):
+    return SimpleNamespace(least=least, most=lanes, multiple=multiple, threads=threads)
 
 
 @pytest.mark.parametrize(
@@ -611,6 +611,13 @@ def test_blocks_are_spread_evenly_over_the_threads(lanes, multiple, count, threa
     places = growlib._places_of_blocks(way_of(lanes, multiple), task, count, threads)
     assert [len(each) for each in places] == lengths
     assert np.concatenate(places).tolist() == list(range(count))
+
+
+@pytest.mark.parametrize("count, lengths", [(12, [8, 4]), (6, [6]), (40, [16, 16, 8]), (8, [8])])
+def test_no_block_is_smaller_than_the_least_that_is_worth_a_thread(count, lengths):
+    task = growlib.task("cubic-1")
+    places = growlib._places_of_blocks(way_of(16, 2, least=8), task, count, 2)
+    assert [len(each) for each in places] == lengths
 
 
 def test_networks_on_a_large_set_have_a_block_each():

@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import notebooks
 from growkit import figures, widgets
+from growkit.figures.style import _png
 
 NEW_SEED = "New seed"
 
@@ -88,12 +89,12 @@ def with_ghost(new, old):
 def test_a_ghost_stands_behind_and_changes_nothing_else():
     new = plot([0, 1, 0], [1, 0, 1])
     new.axes[0].legend()
-    alone = figures._png(new)
+    alone = _png(new)
     limits = new.axes[0].viewLim.frozen().bounds
     png = with_ghost(new, plot([0, 0.5, 40]))
     assert grey_pixels(png) > 50 > grey_pixels(alone)
     assert new.axes[0].viewLim.bounds == limits
-    assert is_same(figures._png(new), alone)
+    assert is_same(_png(new), alone)
     # every pixel that the curves, the axes or the legend cover keeps its colour
     changed = (pixels(png) != pixels(alone)).any(axis=2)
     assert pixels(alone)[changed].min(axis=1).mean() > 250
@@ -173,7 +174,7 @@ def lines_across():
 def test_other_panels_have_no_ghost(other):
     plain = plot([0, 1, 0])
     for new, old in [(other(), plain), (plain, other())]:
-        assert is_same(with_ghost(new, old), figures._png(new))
+        assert is_same(with_ghost(new, old), _png(new))
 
 
 def test_a_ghost_outside_of_the_axes_is_not_announced():

@@ -16,6 +16,7 @@ replace those in `notebooks/`.
 from __future__ import annotations
 
 import argparse
+import ast
 import base64
 import codecs
 import io
@@ -260,7 +261,8 @@ def one(job: Job, parameters: dict, scale: str, commit: bool, threads: int) -> s
 def check_parameters(source: Path, parameters: dict) -> None:
     """Check the parameters of a notebook before a kernel starts.
 
-    This runs the notebook's own cell that checks them, the one after its parameters.
+    This does what the notebook's own cell does that checks them, the one after its parameters,
+    without running any code of it.
 
     Parameters
     ----------
@@ -276,21 +278,46 @@ def check_parameters(source: Path, parameters: dict) -> None:
         does not take a value.
     """
     stated, check = parameter_cells(source)
-    values = {}
     try:
-        exec(stated, values)
-    except Exception as error:  # somebody may have edited the cell by hand
+        values = assigned(stated)
+    except (SyntaxError, ValueError) as error:  # somebody may have edited the cell by hand
         raise Failed(f"{source.stem}: its parameters cell fails: {error}") from None
-    values.pop("__builtins__")
-
     for name, text in parameters.items():
         if name not in values:
             raise Failed(f"{source.stem} has no parameter {name!r}; it takes {', '.join(values)}")
         values[name] = parsed_value(text)
     try:
-        exec(check, {"parameters": growkit.parameters, **values})
+        growkit.parameters.check(**arguments_of_call(check, values))
     except ValueError as error:
         raise Failed(f"{source.stem}: {error}") from None
+
+
+def assigned(text: str) -> dict:
+    """Return the values that a parameters cell assigns to names; they are literals."""
+    values = {}
+    for statement in ast.parse(text).body:
+        if not isinstance(statement, ast.Assign):
+            raise ValueError(f"line {statement.lineno} assigns nothing")
+        values[statement.targets[0].id] = ast.literal_eval(statement.value)
+    return values
+
+
+def arguments_of_call(text: str, values: dict) -> dict:
+    """Return the arguments of the one call in a cell, in which names stand for these values."""
+    if not text:
+        return {}
+
+    def meant(node):
+        if isinstance(node, ast.Name):
+            return values[node.id]
+        if isinstance(node, ast.Dict):
+            return {
+                meant(key): meant(value) for key, value in zip(node.keys, node.values, strict=True)
+            }
+        return ast.literal_eval(node)
+
+    call = ast.parse(text, mode="eval").body
+    return {each.arg: meant(each.value) for each in call.keywords}
 
 
 def parameter_cells(source: Path) -> tuple[str, str]:
