@@ -397,3 +397,21 @@ def test_a_derived_table_that_is_missing_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(growlib, "HOME", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"table 'claims' is not in .*; `make data`"):
         derived.stored("claims")
+
+
+@pytest.mark.parametrize(
+    "growing, static, ratio",
+    [
+        ([4, 4, 4], [2, 2, 2], 2),
+        ([0, 0, 0], [0, 0, 0], 1),
+        ([3, 3, 3], [0, 0, 0], np.inf),
+        ([0, 0, 0], [3, 3, 3], 0),
+        ([np.inf] * 3, [np.inf] * 3, 1),
+        ([np.inf] * 3, [1, 1, 1], np.inf),
+    ],
+)
+def test_a_level_that_is_there_from_the_start_or_never_reached_has_its_factor(
+    growing, static, ratio
+):
+    needed = pd.DataFrame({"growing": growing, "static": static}, dtype=float)
+    assert compute.factor(needed)["estimate"] == ratio

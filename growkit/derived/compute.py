@@ -125,10 +125,12 @@ def factor(needed: pd.DataFrame, resamples: int = RESAMPLES) -> dict:
 
 
 def _ratio(medians):
-    """The first median over the second; infinity over infinity is even."""
+    """The first median over the second; two that are both 0 or both infinite are even."""
     growing, static = medians
-    if np.isinf(growing) and np.isinf(static):
+    if growing == static:
         return 1.0
+    if static == 0:  # static is at the level from the start
+        return np.inf
     return growing / static
 
 
