@@ -187,7 +187,10 @@ def _control(name, choice, default):
         takes = "a default above 0, where its slider is logarithmic"
         _require(default > 0, f"the default of {name}", default, takes)
         return _Control(name, _logarithmic_slider(*choice, default))
-    return _Control(name, ipywidgets.interactive.widget_from_abbrev(choice, default))
+    control = ipywidgets.interactive.widget_from_abbrev(choice, default)
+    if isinstance(control, ipywidgets.FloatSlider):
+        control.readout_format = ".3g"  # ipywidgets would show 0.001 as 0.00
+    return _Control(name, control)
 
 
 def _logarithmic_slider(low, high, default):

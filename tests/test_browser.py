@@ -347,7 +347,12 @@ def shown(control, other_than=""):
 
 
 def move_and_look(control):
-    """Move a control; both its reading and the picture become others, without a mistake."""
+    """Move a control; both its reading and the picture become others, without a mistake.
+
+    A menu of one choice, as one that depends on other controls may be, stays where it is.
+    """
+    if is_menu(control) and control.locator("option").count() == 1:
+        return
     picture = shown(control)
     before = reading(control)
     move(control)

@@ -492,3 +492,8 @@ def test_where_no_widgets_are_shown_the_picture_is(monkeypatch):
     bundle = shown[0]
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert bundle["image/png"].startswith("iVBOR")
+
+
+def test_a_slider_of_small_numbers_shows_them():
+    control = widgets._control("lr", (1e-3, 1e-2), 2e-3)
+    assert control.widget.readout_format == ".3g"
