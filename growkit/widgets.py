@@ -34,7 +34,7 @@ from growlib import _choice, _require
 LABELS = {
     "coupling": "coupling λ",
     "lr": "learning rate η",
-    "start": "start N₀",
+    "start": "first size",
     "width": "width H",
     "classes": "classes K",
     "epochs": "epochs E",
