@@ -1546,7 +1546,8 @@ def _first_state(block):
 class _Autograd:
     """The training of a block by autograd of the definition of its loss."""
 
-    least, most = 64, 512  # networks in a block
+    least = 64  # networks in a block, if there are so many
+    most = 512
     multiple = 64  # a block is a multiple of this, so that torch's vectors are full
     threads = 1  # blocks that train at once, at most; torch divides the work of one by itself
 
@@ -1645,7 +1646,8 @@ class _Autograd:
 class _Loops:
     """The training of a block by the compiled loops of growloops.py."""
 
-    least, most = 64, 256  # networks in a block; fewer would take nearly as long
+    least = 64  # networks in a block, if there are so many; fewer would take nearly as long
+    most = 256
     multiple = 16  # networks in a vector of the processor; in full vectors none depends on others
     threads = math.inf
 

@@ -271,10 +271,10 @@ def published(study: str, scale: str = "paper") -> list[dict]:
 def _tuned(settings):
     """The settings with the best rate where they say "tuned", each of them once."""
     if any(_is_tuned(setting) for setting in settings):
-        tried = _median_losses(stored("tuning"))
+        rates = _best_rates(stored("tuning"))
         for setting in settings:
             if _is_tuned(setting):
-                setting["lr"] = _best_rate(setting, tried)
+                setting["lr"] = _best_rate(setting, rates)
     # The best rate may be the published one; then the setting would be there twice.
     different = {json.dumps(_described(setting)): setting for setting in settings}
     return list(different.values())
@@ -314,24 +314,24 @@ def _is_tuned(setting):
 _ALIKE = ["task", "control", "width", "method", "arm"]
 
 
-def _median_losses(finals):
-    """The median task loss on the test points, by the columns `_ALIKE` and the learning rate.
+def _best_rates(finals):
+    """The learning rate with the lowest median task loss on the test points, by `_ALIKE`.
 
     A trial that diverged counts as worst.
     """
     losses = finals["test_task_loss"].where(~finals["diverged"], np.inf)
-    return losses.groupby([finals[name] for name in [*_ALIKE, "lr"]]).median()
+    medians = losses.groupby([finals[name] for name in [*_ALIKE, "lr"]]).median()
+    return medians.unstack("lr").idxmin(axis=1).to_dict()
 
 
-def _best_rate(setting, tried):
-    """The learning rate with the lowest of the median losses `tried`."""
+def _best_rate(setting, rates):
+    """The best rate of a setting, from those that `_best_rates` found."""
     growth = setting["growth"]
     method, arm = type(growth).__name__, growth.arm()
-    key = (setting["task"], setting["control"], setting["width"], method, arm)
-    known = key in tried.index.droplevel("lr")
+    alike = (setting["task"], setting["control"], setting["width"], method, arm)
     takes = f"one whose rates the study 'tuning' tried for {arm} on {setting['task']}"
-    _require(known, "control", setting["control"], takes)
-    return tried.loc[key].idxmin()
+    _require(alike in rates, "control", setting["control"], takes)
+    return rates[alike]
 
 
 def stored(study: str, what: str = "finals") -> pd.DataFrame:
@@ -979,8 +979,9 @@ def results(study: str | Sequence[str], scale: str = "paper", **parameters) -> S
         parameters at the scale "paper" is kept in `.cache/cells`, so that it is read the next time.
     **parameters
         `trials`, `lr`, `width`, `seed`, other arguments of `fit`, fields of the growth, with
-        `target_size` for its target, and options of the task. `epochs` is the length of the longest
-        training of the study; the others are shortened or extended by the same factor.
+        `target_size` for its target, and options of the task. `trials` is published as the largest
+        number in the study. `epochs` is the length of its longest training; the others are
+        shortened or extended by the same factor.
 
     Returns
     -------
@@ -1036,12 +1037,15 @@ def _changes(names, parameters):
     if not parameters:
         return {}
     studies = [_Study(name, published(name), _kept_rows(name)) for name in names]
+    settings = [setting for study in studies for setting in study.settings]
     changes = {}
     for name, value in parameters.items():
         if name == "epochs":
             known = {_as_json(_longest(studies))}
+        elif name == "trials":
+            known = {_as_json(max(setting["trials"] for setting in settings))}
         else:
-            known = {_value(setting, name) for study in studies for setting in study.settings}
+            known = {_value(setting, name) for setting in settings}
         given = value if isinstance(value, list) else [value]
         if known != {_as_json(each) for each in given}:
             changes[name] = value

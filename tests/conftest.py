@@ -1,7 +1,6 @@
 """Settings, fixtures and helpers that several test modules share."""
 
 import csv
-import json
 import os
 import signal
 from concurrent.futures import Future
@@ -95,20 +94,6 @@ def finished_cells(home: Path) -> dict:
         status = path.stat()
         found[path.name] = (status.st_ino, status.st_mtime_ns)
     return found
-
-
-def from_notebook(notebook: str, function: str, **names):
-    """Return a function that a notebook defines; `names` are the imports that it uses."""
-    import growlib
-    from growkit import figures, statistics, studies
-
-    names |= {"growlib": growlib, "figures": figures, "statistics": statistics, "studies": studies}
-    for cell in json.loads((ROOT / f"notebooks/{notebook}.ipynb").read_text())["cells"]:
-        source = "".join(cell["source"])
-        if source.startswith(f"def {function}("):
-            exec(source, names)
-            return names[function]
-    raise LookupError(f"notebook {notebook} defines no function {function}")
 
 
 def write_notebook(path: Path, *sources: str) -> None:

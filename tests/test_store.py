@@ -89,6 +89,8 @@ def test_the_results_of_several_studies_are_joined(home):
 PUBLISHED = {
     "figure-2": {"epochs": 40_000, "lr": 1e-3, "coupling": 0.1, "target_size": 5, "trials": 200},
     "figure-4": {"epochs": 20_000, "width": 9, "seed": 0, "optimizer": "gd"},
+    "controls": {"epochs": 40_000, "trials": 1024, "seed": 0},
+    "scaling-rates": {"epochs": 10_000, "trials": 10, "coupling": 0.32},
     "spirals": {"classes": 5, "points": 32_768, "width": 10, "lr": 1e-3},
     "scaling-width": {"width": [4, 8, 16, 32, 64, 128, 256, 512, 1024], "epochs": 5000},
 }

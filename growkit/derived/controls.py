@@ -14,7 +14,6 @@ Functions here take the finals of "controls" as `labelled` returns them, with th
 """
 
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -29,10 +28,6 @@ RESAMPLES = 1000
 PERMUTATIONS = 9999
 RATES = ("published", "tuned")
 TITLES = {"published": "published rate", "tuned": "best rates"}  # of the maps and tables
-
-# The settings of the study that notebook 11 can change. The controller has fewer trials and epochs,
-# and so has the square wave.
-PUBLISHED = {"trials": 1024, "epochs": 40_000, "seed": 0}
 
 CASES = (
     "bessel-j0",
@@ -145,24 +140,6 @@ NOT_GROWING = (
 
 
 # --------------------------------------------------------------------------------------- the frames
-
-
-def results(scale: str, trials: int, epochs: int, seed: int) -> SimpleNamespace:
-    """Return the results of the study, as `growkit.studies.results` does, perhaps changed.
-
-    Parameters
-    ----------
-    scale : {"paper", "quick"}
-        The scale.
-    trials, epochs, seed : int
-        The number of networks of each arm, the length of the longest training, and the seed. The
-        study has several numbers of trials and lengths, and `PUBLISHED` stands for all of them.
-    """
-    changed = {}
-    for name, value in {"trials": trials, "epochs": epochs, "seed": seed}.items():
-        if value != PUBLISHED[name]:
-            changed[name] = value
-    return studies.results("controls", scale, **changed)
 
 
 def case_of(frame: pd.DataFrame) -> pd.Series:

@@ -29,7 +29,6 @@ STUDIES = (
 )
 RESAMPLES = 2000
 MAIN_RATE = 3e-4  # the learning rate of the published main series
-MAIN_EPOCHS = 5000  # and its epochs
 KEY = ["task", "control", "width", "lr", "points", "arm", "trial"]  # tells networks apart
 MEASURES = ("ratio of means", "ratio of medians")
 LEAST_POINTS = 3  # of a line: two points always lie on one
@@ -68,12 +67,9 @@ def results(
         The learning rate of the main series.
     """
     both = {"trials": trials, "coupling": coupling, "seed": seed}
-    rates = dict(both)
-    if epochs != MAIN_EPOCHS:
-        rates["epochs"] = 2 * epochs
     parts = [
         studies.results("scaling-width", scale, epochs=epochs, lr=lr, **both),
-        studies.results("scaling-rates", scale, **rates),
+        studies.results("scaling-rates", scale, epochs=2 * epochs, **both),
     ]
     frames = {}
     for what, key in {"finals": KEY, "history": [*KEY, "epoch"]}.items():

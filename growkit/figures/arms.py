@@ -53,15 +53,9 @@ def plot_histories(history: pd.DataFrame, axes: Axes, y: str = "test_loss") -> A
     for arm, rows in history.groupby("arm"):
         values = rows.pivot(index="epoch", columns="trial", values=y)  # (epochs, trials)
         first_quartile, third_quartile = values.quantile([0.25, 0.75], axis=1).to_numpy()
-        axes.fill_between(
-            values.index, first_quartile, third_quartile, color=COLOURS[arm], alpha=0.15, lw=0
-        )
-        axes.plot(
-            values.index,
-            values.median(axis=1),
-            label=f"{arm}, median of {in_thousands(values.shape[1])}",
-            **line_style(arm),
-        )
+        label = f"{arm}, median of {in_thousands(values.shape[1])}"
+        middle = values.median(axis=1)
+        _plot_band(axes, arm, values.index, middle, first_quartile, third_quartile, label)
 
     unit = "" if y in ("size", "active_width") else " (dimensionless)"
     axes.set(xlabel="epoch", ylabel=f"{y.replace('_', ' ')}{unit}")
@@ -126,8 +120,7 @@ def plot_against_operations(history: pd.DataFrame, axes: Axes, y: str = "test_ta
     for arm, rows in history.groupby("arm"):
         spread = rows.groupby("epoch")[y].quantile([0.25, 0.5, 0.75]).unstack()
         spent = rows.groupby("epoch")["flops"].mean() / 1e6
-        axes.fill_between(spent, spread[0.25], spread[0.75], color=COLOURS[arm], alpha=0.15, lw=0)
-        axes.plot(spent, spread[0.5], label=arm, **line_style(arm))
+        _plot_band(axes, arm, spent, spread[0.5], spread[0.25], spread[0.75], arm)
     axes.set(yscale="log", xlabel="million operations a network")
     return axes
 
@@ -159,9 +152,14 @@ def plot_bands(rows: pd.DataFrame, axes: Axes, x: str = "epoch") -> Axes:
     _frame("rows", rows, x, "arm", "estimate", "low", "high")
     for arm, part in rows.groupby("arm"):
         part = part.sort_values(x)
-        axes.fill_between(part[x], part["low"], part["high"], color=COLOURS[arm], alpha=0.15, lw=0)
-        axes.plot(part[x], part["estimate"], label=arm, **line_style(arm))
+        _plot_band(axes, arm, part[x], part["estimate"], part["low"], part["high"], arm)
     return axes
+
+
+def _plot_band(axes, arm, x, middle, low, high, label):
+    """Plot the line of an arm in the middle of its band."""
+    axes.fill_between(x, low, high, color=COLOURS[arm], alpha=0.15, lw=0)
+    axes.plot(x, middle, label=label, **line_style(arm))
 
 
 def plot_arm_levels(levels: pd.DataFrame, axes: Axes, digits: str = ".3f") -> Axes:

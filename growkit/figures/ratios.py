@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from growkit.figures.style import COLOURS, PAGE, _require_one_axes, new_figure
+from growkit.figures.style import COLOURS, PAGE, _require_one_axes, new_figure, plain_ticks
 from growlib import _frame, _require
 
 # -------------------------------------------------------------------- estimates and their intervals
@@ -237,9 +237,7 @@ def _name_ratios(axes):
         numbers = (0.3, 0.5, 0.7, 1, 1.4, 2, 3)
     else:
         numbers = (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5)
-    shown = [number for number in numbers if left < number < right]
-    axes.set_xticks(shown, [f"{number:g}" for number in shown])
-    axes.set_xticks([], minor=True)
+    plain_ticks(axes.xaxis, [number for number in numbers if left < number < right])
 
 
 # ------------------------------------------------------------------------------------------- counts
