@@ -674,10 +674,13 @@ class Growth(ABC):
         Factor on the learning rate of the size. For controls, as are the next three.
     feeds : float
         Factor on the size where it is an input of the neurons; with 0 it is not an input.
-    forgets : bool
-        Whether Adam's moments are reset when the size comes within 1 % of its target.
-    opens : {"neurons", "rate", "nothing"}
-        What the gates act on: the neurons, the learning rate of all other weights, or nothing.
+    forgets : bool or "neuron"
+        Whether the optimizer's moments are reset when the size comes within 1 % of its target. With
+        "neuron", those of each neuron are reset when its gate opens.
+    opens : {"neurons", "rate", "nothing", "training"}
+        What the gates act on: the neurons, the learning rate of all other weights, or nothing. With
+        "training" all neurons take part, but the weights of a neuron have no gradient while its
+        gate is shut.
 
     Raises
     ------
@@ -696,7 +699,7 @@ class Growth(ABC):
     frozen: bool = False
     speed: float = field(default=1.0, **_CONTROL)
     feeds: float = field(default=1.0, **_CONTROL)
-    forgets: bool = field(default=False, **_CONTROL)
+    forgets: bool | str = field(default=False, **_CONTROL)
     opens: str = field(default="neurons", **_CONTROL)
 
     def __post_init__(self):
@@ -707,10 +710,11 @@ class Growth(ABC):
                 _require(number.max() <= self.most, name, getattr(self, name), takes)
         _choice("mask", self.mask, self.masks)
         _choice("learns_from", self.learns_from, ("size", "loss"))
-        _choice("opens", self.opens, ("neurons", "rate", "nothing"))
+        _choice("opens", self.opens, ("neurons", "rate", "nothing", "training"))
         are_bools = np.asarray(self.frozen).dtype == bool
         _require(are_bools, "frozen", self.frozen, "True or False, or one for each trial")
-        _require(isinstance(self.forgets, bool), "forgets", self.forgets, "True or False")
+        known = isinstance(self.forgets, bool) or self.forgets == "neuron"
+        _require(known, "forgets", self.forgets, "True, False or neuron")
 
     @abstractmethod
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
@@ -739,6 +743,10 @@ class Growth(ABC):
         arm = np.where(self.frozen, "static", np.where(at_target, "grown", "growing"))
         return str(arm) if arm.ndim == 0 else arm
 
+    def shut(self, size: torch.Tensor, width: int) -> torch.Tensor:
+        """Return whether the gate of every neuron is shut, (width, T), at sizes (T,)."""
+        return self.gate(size, width) <= 0
+
     def acts(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return what multiplies the neurons, (width, T), at sizes (T,).
 
@@ -758,9 +766,10 @@ class Growth(ABC):
         purpose if need be. By default the networks are pruned if the `settings` of the fit ask for
         it.
         """
-        if settings.prune_at:
-            return {settings.prune_at: _prune}
-        return {}
+        found = {}
+        for left, epoch in enumerate(reversed(settings.prune_at), start=1):
+            found[epoch] = functools.partial(_prune, left=left)
+        return found
 
 
 @dataclass(frozen=True, repr=False)
@@ -771,11 +780,12 @@ class AuxiliaryWeight(Growth):
 
     The other fields are those of `Growth`, and two more for controls. With `mask` "staircase" the
     neurons open one by one from the first, with "reversed" from the last, with "shared" all at
-    once. With `learns_from` "size" the size loss alone moves N, so that it does not depend on the
+    once. With "steps" they open from the first, too, but a gate jumps from 0 to 1 when its time
+    comes. With `learns_from` "size" the size loss alone moves N, so that it does not depend on the
     task.
     """
 
-    masks = ("staircase", "shared", "reversed")
+    masks = ("staircase", "shared", "reversed", "steps")
     most = math.inf
 
     start: float = 0.0  # N0, neurons; paper: 0 for growing, 5 for grown
@@ -788,8 +798,8 @@ class AuxiliaryWeight(Growth):
     def steps(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return the argument of every gate, (width, T), in neurons, for sizes N (T,).
 
-        For the neurons m = 1 ... width it is N - m + 1 with the mask "staircase", N - width + m
-        with "reversed", and N / width with "shared".
+        For the neurons m = 1 ... width it is N - m + 1 with the masks "staircase" and "steps",
+        N - width + m with "reversed", and N / width with "shared".
         """
         if self.mask == "shared":
             return (size / width).expand(width, -1)
@@ -800,10 +810,15 @@ class AuxiliaryWeight(Growth):
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return the gate of every neuron, (width, T), 0 ... 1, for sizes (T,) in neurons."""
-        return staircase(self.steps(size, width))
+        steps = self.steps(size, width)
+        if self.mask == "steps":
+            return (steps > 0).to(steps.dtype)
+        return staircase(steps)
 
     def slope(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return the derivative of every gate by the size (T,), (width, T), 1/neuron."""
+        if self.mask == "steps":
+            return torch.zeros_like(size).expand(width, -1)
         slope = staircase_slope(self.steps(size, width))
         return slope / (width if self.mask == "shared" else 1)
 
@@ -1398,7 +1413,9 @@ class Settings:
     lr: np.ndarray  # () or (T,)
     widths: list[int]  # neurons of every hidden layer
     seed: int  # of all trials
-    optimizer: str  # "gd" or "adam"
+    optimizer: str  # "gd", "adam" or "momentum"
+    schedule: str  # "constant" or "cosine"
+    counts: str  # what Adam counts steps for, "network" or "neuron"
     batch: int | None  # points in a mini-batch
     dtype: str  # "float32" or "float64"
     log_every: int  # epochs
@@ -1406,13 +1423,24 @@ class Settings:
     device: str  # of torch
     keep_weights: bool  # at every logged epoch
     output_scale: float  # factor on the first weights of the output layer
-    prune_at: int  # epoch, or 0
+    newborn_scale: float  # further factor, for neurons that are shut at the start
+    prune_at: list[int]  # epochs in increasing order, or none
     control: str  # name of the control experiment
 
     def logged_epochs(self) -> list[int]:
         """Return the epochs at which the networks are logged, in increasing order."""
         regular = range(0, self.epochs[-1], self.log_every)
         return sorted({0, *regular, *self.epochs})
+
+    def scales(self, first, last) -> np.ndarray:
+        """Return the factors on all learning rates in the epochs from first to last, (epochs,).
+
+        If the rates are constant there is one for all epochs.
+        """
+        if self.schedule == "constant":
+            return np.ones(1)
+        done = np.arange(first, last) / self.epochs[-1]
+        return (1 + np.cos(math.pi * done)) / 2
 
     def of_trials(self, value, places) -> np.ndarray:
         """Return a value, () or (T,), for the networks at these places among all trials, (places,).
@@ -1423,12 +1451,13 @@ class Settings:
 
 
 class State(NamedTuple):
-    """Networks in training: theta, what Adam remembers, and what was counted."""
+    """Networks in training: theta, what the optimizer remembers, and what was counted."""
 
     theta: torch.Tensor  # (rows, T) in float64, so that steps below the rounding of float32 count
-    mean: torch.Tensor  # (rows, T), Adam's mean of the gradients,
-    square: torch.Tensor  # (rows, T), and of their squares
+    mean: torch.Tensor  # (rows, T), Adam's mean of the gradients, or the sum that is the momentum
+    square: torch.Tensor  # (rows, T), Adam's mean of their squares
     decay: torch.Tensor  # (2, T), 0.9**t and 0.999**t after t steps of Adam
+    own: torch.Tensor  # (2, neurons, T), the same for the steps of each neuron, if they are counted
     used: torch.Tensor  # (T,), neurons with a gate above 0.001 after each step, summed over steps
     spent: torch.Tensor  # (T,), operations of what events did
     computed: int  # neurons that are computed after each step, summed over steps
@@ -1529,6 +1558,10 @@ def _first_state(block):
     )
     _, layers = unpack(theta, block.shapes)
     layers[-1][1:] *= settings.output_scale  # the layers are views, so this changes theta
+    for width, layer in zip(settings.widths, layers[1:], strict=True):
+        shut = block.growth.shut(theta[0], width)
+        scale = torch.tensor(settings.newborn_scale, dtype=theta.dtype)
+        layer[1:] *= torch.where(shut, scale, 1.0)[:, None]
     # The first weights are numbers that the precision of the training can hold.
     theta = theta.to(block.dtype).double().to(settings.device)
     moments = torch.zeros_like(theta, dtype=block.dtype)
@@ -1537,6 +1570,7 @@ def _first_state(block):
         mean=moments,
         square=moments.clone(),
         decay=torch.ones_like(theta[:2]),
+        own=theta.new_ones(2, sum(settings.widths), len(block.places)),
         used=torch.zeros_like(theta[0]),
         spent=torch.zeros_like(theta[0]),
         computed=0,
@@ -1558,10 +1592,12 @@ class _Autograd:
         """Train for the epochs from first to last."""
         settings = self.block.settings
         orders = self.block.orders(first, last)
+        scales = settings.scales(first, last)
         for epoch in range(last - first):
             order = torch.tensor(orders[min(epoch, len(orders) - 1)], device=settings.device)
+            scale = scales[min(epoch, len(scales) - 1)]
             for chosen in order.split(settings.batch or len(order)):
-                state = self.step(state, self.gradient(state, chosen))
+                state = self.step(state, self.gradient(state, chosen), scale)
                 if self.block.stop[0]:
                     return state
         return state
@@ -1604,43 +1640,102 @@ class _Autograd:
             gradient[0] += (slopes * by_gates).sum(0)
         return gradient
 
-    def step(self, state, gradient) -> State:
+    def step(self, state, gradient, scale) -> State:
         """Return the state after one step along the gradient of the task loss and the size loss.
 
-        `gradient` (rows, T) is that of the task loss, and is changed.
+        `gradient` (rows, T) is that of the task loss, and is changed. All learning rates are
+        multiplied by `scale`.
         """
-        growth, forces = self.block.growth, self.block.forces
-        mean, square, decay = state.mean, state.square, state.decay
+        growth, forces, settings = self.block.growth, self.block.forces, self.block.settings
         size = state.theta[0]
         pull = 2 * forces.coupling * (size - forces.target)
         gradient[0] = forces.heeds * gradient[0] + pull
+        if growth.opens == "training":
+            gradient[self.of_neurons(growth.shut(size, settings.widths[0]))] = 0
 
-        change = gradient
-        if self.block.settings.optimizer == "adam":
-            mean = 0.9 * mean + 0.1 * gradient
-            square = 0.999 * square + 0.001 * gradient**2
-            decay = torch.stack([0.9 * decay[0], 0.999 * decay[1]])
-            by_mean, by_square = (1 / (1 - decay)).to(gradient.dtype)
-            change = mean * by_mean / (torch.sqrt(square * by_square) + 1e-8)
-
-        rate = forces.lr
+        change, state = self.change(state, gradient)
+        rate = forces.lr * scale
         if growth.opens == "rate":
             rate = rate * self.gates(state, growth.gate).double().mean(0)
         theta = state.theta - rate * change
-        theta[0] = size - forces.lr * forces.moves * change[0]  # whatever the gates act on
+        # The size has a rate of its own, whatever the gates act on.
+        theta[0] = size - forces.lr * scale * forces.moves * change[0]
 
-        if growth.forgets:
+        mean, square, decay, own = state.mean, state.square, state.decay, state.own
+        if growth.forgets == "neuron":
+            width = settings.widths[0]
+            opens = growth.shut(size, width) & ~growth.shut(theta[0], width)
+            rows = self.of_neurons(opens)
+            mean = torch.where(rows, 0.0, mean)
+            square = torch.where(rows, 0.0, square)
+            own = torch.where(opens, 1.0, own)
+        elif growth.forgets:
             near = torch.abs(forces.target) / 100
             was_far = torch.abs(size - forces.target) > near
             arrives = was_far & (torch.abs(theta[0] - forces.target) <= near)
             mean = torch.where(arrives, 0.0, mean)
             square = torch.where(arrives, 0.0, square)
             decay = torch.where(arrives, 1.0, decay)
+            own = torch.where(arrives, 1.0, own)
 
-        state = state._replace(theta=theta, mean=mean, square=square, decay=decay)
+        state = state._replace(theta=theta, mean=mean, square=square, decay=decay, own=own)
         open_now = (self.gates(state, growth.acts) > 1e-3).sum(0)
         computed = state.computed + sum(self.block.settings.widths)
         return state._replace(used=state.used + open_now, computed=computed)
+
+    def change(self, state, gradient):
+        """Return what a learning rate of 1 subtracts, (rows, T), and the state with new moments."""
+        settings = self.block.settings
+        if settings.optimizer == "gd":
+            return gradient, state
+        if settings.optimizer == "momentum":
+            mean = 0.9 * state.mean + gradient
+            return mean, state._replace(mean=mean)
+
+        mean = 0.9 * state.mean + 0.1 * gradient
+        square = 0.999 * state.square + 0.001 * gradient**2
+        decay = torch.stack([0.9 * state.decay[0], 0.999 * state.decay[1]])
+        own = state.own
+        corrections = 1 / (1 - decay)  # (2, T)
+        if settings.counts == "neuron":
+            own = self.counted(own, gradient)
+            corrections = self.own_corrections(corrections, own)  # (2, rows, T)
+        by_mean, by_square = corrections.to(gradient.dtype)
+        change = mean * by_mean / (torch.sqrt(square * by_square) + 1e-8)
+        return change, state._replace(mean=mean, square=square, decay=decay, own=own)
+
+    def counted(self, own, gradient):
+        """Return `own` after a step of the neurons that have a gradient or had one."""
+        _, (hidden, _) = unpack(gradient, self.block.shapes)
+        counts = (hidden[0] != 0) | (own[0] < 1)
+        return torch.where(counts, torch.stack([0.9 * own[0], 0.999 * own[1]]), own)
+
+    def own_corrections(self, corrections, own):
+        """Return Adam's corrections for all weights, (2, rows, T), by the steps of each neuron.
+
+        Those of the size and of the biases of the outputs are `corrections` (2, T).
+        """
+        of_neurons = torch.where(own < 1, 1 / (1 - own), 1.0)
+        all_rows = [
+            self.spread(neurons, network)
+            for neurons, network in zip(of_neurons, corrections, strict=True)
+        ]
+        return torch.stack(all_rows)
+
+    def of_neurons(self, chosen):
+        """Return whether a weight belongs to a chosen neuron, (rows, T); `chosen` is (H, T)."""
+        return self.spread(chosen, torch.zeros_like(chosen[0]))
+
+    def spread(self, of_neurons, of_others):
+        """Return one value for each weight, (rows, T): its neuron's (H, T), or that of others (T,).
+
+        The size and the biases of the outputs belong to no neuron.
+        """
+        (hidden_rows, width), (_, outs) = self.block.shapes
+        hidden = of_neurons.expand(hidden_rows, width, -1)
+        output = of_neurons[:, None].expand(-1, outs, -1)
+        biases = of_others.expand(1, outs, -1)
+        return pack(of_others, [hidden, torch.cat([biases, output])])
 
 
 class _Loops:
@@ -1656,11 +1751,12 @@ class _Loops:
         loops = _growloops()
         kind = loops.Kind(
             loss=loops.LOSSES.index(task.loss),
-            mask=loops.MASKS.index((type(growth).__name__, growth.mask)),
+            mask=loops.MASKS.index((_method(growth).__name__, growth.mask)),
             opens=loops.OPENS.index(growth.opens),
             feeds=float(growth.feeds),
-            adam=settings.optimizer == "adam",
-            forgets=growth.forgets,
+            optimizer=loops.OPTIMIZERS.index(settings.optimizer),
+            forgets=loops.FORGETS.index(growth.forgets),
+            counts=settings.counts == "neuron",
         )
         forces = loops.Forces(*(force.numpy() for force in block.forces))
         shape = (task.inputs, settings.widths[0], task.outputs, len(block.places))
@@ -1690,7 +1786,8 @@ class _Loops:
         for epoch in range(first, last, at_once):
             until = min(epoch + at_once, last)
             orders = self.block.orders(epoch, until)
-            data = _growloops().Points(self.train_x, self.train_y, orders, batch or points)
+            scales = self.block.settings.scales(epoch, until)
+            data = _growloops().Points(self.train_x, self.train_y, orders, batch or points, scales)
             computed += self.loops.advance(arrays, data, until - epoch)
             if self.block.stop[0]:
                 break
@@ -1710,6 +1807,7 @@ class _Loops:
             mean=self._named(state.mean),
             square=self._named(state.square),
             decay=state.decay.numpy(),
+            own=state.own.numpy(),
             used=state.used.numpy(),
         )
 
@@ -1733,14 +1831,26 @@ def _growloops():
     return growloops
 
 
+def _method(growth):
+    """Return which of the two methods a growth is: its own class, or one that has the same gates.
+
+    A subclass that differs in its events alone is trained as its parent is. None if the growth has
+    gates of its own.
+    """
+    names = ("steps", "gate", "slope", "shut", "acts")
+    for method in (AuxiliaryWeight, ControllerMask):
+        of_growth = [getattr(type(growth), name, None) for name in names]
+        if of_growth == [getattr(method, name, None) for name in names]:
+            return method
+    return None
+
+
 def _way(growth, settings, compiled):
     """Return how to train: by loops where they apply, or by autograd."""
     one_layer = len(settings.widths) == 1 and torch.device(settings.device).type == "cpu"
-    method = type(growth).__name__
-    published = METHODS.get(method) is type(growth)
-    if compiled is False or not one_layer or not published or _growloops() is None:
+    if compiled is False or not one_layer or _method(growth) is None or _growloops() is None:
         return _Autograd
-    return _Loops if (method, growth.mask) in _growloops().MASKS else _Autograd
+    return _Loops
 
 
 def _train(way, block, report):
@@ -1830,8 +1940,11 @@ def _flops(task, widths):
     return operations / sum(widths)
 
 
-def _prune(state, block):
-    """Return the state with neurons sorted by their weights' norms, and the size at its target."""
+def _prune(state, block, left=1):
+    """Return the state with neurons sorted by their weights' norms, and the size nearer its target.
+
+    With this pruning so many are `left`; the last one brings the size to its target.
+    """
     _, (hidden, output) = unpack(state.theta, block.shapes)
     norms = hidden.square().sum(0) * output[1:].square().sum(1)  # (H, T)
     order = norms.argsort(dim=0, descending=True, stable=True)
@@ -1843,9 +1956,13 @@ def _prune(state, block):
         return pack(size, [hidden, torch.cat([output[:1], weights])])
 
     theta = sorted_by_norm(state.theta)
-    theta[0] = block.forces.target
+    target = block.forces.target
+    theta[0] = target if left == 1 else state.theta[0] + (target - state.theta[0]) / left
     return state._replace(
-        theta=theta, mean=sorted_by_norm(state.mean), square=sorted_by_norm(state.square)
+        theta=theta,
+        mean=sorted_by_norm(state.mean),
+        square=sorted_by_norm(state.square),
+        own=state.own.take_along_dim(order[None], 1),
     )
 
 
@@ -1891,6 +2008,8 @@ def fit(
     width=9,
     seed=0,
     optimizer="gd",
+    schedule="constant",
+    counts="network",
     batch=None,
     dtype="float32",
     log_every=None,
@@ -1899,6 +2018,7 @@ def fit(
     keep_weights=False,
     compiled=None,
     output_scale=1.0,
+    newborn_scale=1.0,
     prune_at=0,
     control="none",
     progress=None,
@@ -1928,8 +2048,15 @@ def fit(
         and target of the size.
     seed : int
         Determines the random numbers of all trials.
-    optimizer : {"gd", "adam"}
-        Plain gradient descent, or Adam with 0.9, 0.999 and 1e-8.
+    optimizer : {"gd", "adam", "momentum"}
+        Plain gradient descent, Adam with 0.9, 0.999 and 1e-8, or gradient descent with momentum
+        0.9.
+    schedule : {"constant", "cosine"}
+        Whether all learning rates are constant, or fall to 0 over the longest of the `epochs` as
+        half a period of a cosine.
+    counts : {"network", "neuron"}
+        Which steps Adam counts for its correction of young averages: those of the network, or for
+        each neuron those since its first gradient. For one hidden layer.
     batch : int, optional
         Points in a mini-batch. An epoch is then one pass over the training points in a new order,
         with one step for each batch.
@@ -1950,8 +2077,11 @@ def fit(
         numba installed. They do by default; False trains by autograd, many times slower.
     output_scale : float
         Factor on the first weights of the output layer (not on its biases).
-    prune_at : int
-        The epoch after which the network is pruned to its target; 0 for never. The neurons are
+    newborn_scale : float
+        Factor on the first outgoing weights of the neurons that are shut at the start.
+    prune_at : int or sequence of int
+        The epoch after which the network is pruned to its target; 0 for never. After each of
+        several epochs it is pruned, so that its size gets there in equal steps. The neurons are
         sorted by the product of the norms of their incoming and outgoing weights, largest first,
         and the size is set to its target, so that the last neurons shut. For one hidden layer.
     control : str
@@ -1982,7 +2112,9 @@ def fit(
         lr=_number("lr", lr, above=True, many=True),
         widths=_wholes("width", width),
         seed=_whole("seed", seed, 0),
-        optimizer=_choice("optimizer", optimizer, ("gd", "adam")),
+        optimizer=_choice("optimizer", optimizer, ("gd", "adam", "momentum")),
+        schedule=_choice("schedule", schedule, ("constant", "cosine")),
+        counts=_choice("counts", counts, ("network", "neuron")),
         batch=None if batch is None else _whole("batch", batch),
         dtype=_choice("dtype", dtype, ("float32", "float64")),
         log_every=_whole("log_every", log_every),
@@ -1990,7 +2122,8 @@ def fit(
         device=device,
         keep_weights=keep_weights,
         output_scale=_number("output_scale", output_scale).item(),
-        prune_at=_whole("prune_at", prune_at, 0),
+        newborn_scale=_number("newborn_scale", newborn_scale).item(),
+        prune_at=[epoch for epoch in _wholes("prune_at", prune_at, 0) if epoch > 0],
         control=control,
     )
     _check_against(growth, settings)
@@ -2017,10 +2150,13 @@ def fit(
             "control": control,
             "seed": settings.seed,
             "optimizer": optimizer,
+            "schedule": schedule,
+            "counts": counts,
             "dtype": dtype,
             "log_every": settings.log_every,
             "data_seed": settings.data_seed,
             "output_scale": settings.output_scale,
+            "newborn_scale": settings.newborn_scale,
             "prune_at": prune_at,
             "batch": batch,
         },
@@ -2112,12 +2248,24 @@ def _check_against(growth, settings):
 
     prune_at = settings.prune_at
     if prune_at:
+        shown = prune_at if len(prune_at) > 1 else prune_at[0]
+        in_order = prune_at == sorted(set(prune_at))
+        _require(in_order, "prune_at", prune_at, "an epoch, or several in increasing order")
         one_by_one = len(settings.widths) == 1 and growth.mask in ("staircase", "neuron")
         takes = (
             "an epoch before the last, with one hidden layer whose neurons open one after the other"
         )
-        before_the_end = prune_at < settings.epochs[-1]
-        _require(one_by_one and before_the_end, "prune_at", prune_at, takes)
+        before_the_end = prune_at[-1] < settings.epochs[-1]
+        _require(one_by_one and before_the_end, "prune_at", shown, takes)
+
+    one_layer = len(settings.widths) == 1
+    if settings.counts == "neuron":
+        takes = "network, unless there is one hidden layer and the optimizer is adam"
+        _require(one_layer and settings.optimizer == "adam", "counts", settings.counts, takes)
+    for name in ("opens", "forgets"):
+        value = getattr(growth, name)
+        takes = "another value, since there are several hidden layers"
+        _require(one_layer or value not in ("training", "neuron"), name, value, takes)
 
     # The gradient of the task loss does not move a size of 0, since a shut gate has no slope.
     immovable = growth.opens == "neurons" and not growth.start_noise

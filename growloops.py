@@ -196,11 +196,16 @@ MASKS = (
     ("AuxiliaryWeight", "shared"),
     ("ControllerMask", "shared"),
     ("ControllerMask", "neuron"),
+    ("AuxiliaryWeight", "steps"),
 )
-OPENS = ("neurons", "rate", "nothing")
+OPENS = ("neurons", "rate", "nothing", "training")
+OPTIMIZERS = ("gd", "adam", "momentum")
+FORGETS = (False, True, "neuron")
 SQUARED, LOGISTIC, SOFTMAX = range(3)
-STAIRCASE, REVERSED, WHOLE_LAYER, SHARED, NEURON = range(5)
-NEURONS, RATE, NOTHING = range(3)
+STAIRCASE, REVERSED, WHOLE_LAYER, SHARED, NEURON, STEPS = range(6)
+NEURONS, RATE, NOTHING, TRAINING = range(4)
+GD, ADAM, MOMENTUM = range(3)
+NEVER, AT_TARGET, BY_NEURON = range(3)
 
 
 class Kind(NamedTuple):
@@ -210,8 +215,9 @@ class Kind(NamedTuple):
     mask: int  # one of MASKS
     opens: int  # what the gates act on, one of OPENS
     feeds: float  # the size enters the neurons as feeds × size
-    adam: bool  # Adam, or else plain gradient descent
-    forgets: bool  # whether Adam starts anew where the size arrives at its target
+    optimizer: int  # one of OPTIMIZERS
+    forgets: int  # when moments are set back to 0, one of FORGETS
+    counts: bool  # whether Adam counts the steps of each neuron, from its first gradient
 
 
 class Forces(NamedTuple):
@@ -237,9 +243,10 @@ class State(NamedTuple):
 
     weights: Weights  # in float64
     rounded: Weights  # in the precision of the training, like the next two
-    mean: Weights  # Adam's mean of the gradients,
-    square: Weights  # and of their squares
+    mean: Weights  # Adam's mean of the gradients, or the sum that is the momentum
+    square: Weights  # Adam's mean of their squares
     decay: np.ndarray  # (2, L), 0.9**t and 0.999**t after t steps of Adam
+    own: np.ndarray  # (2, H, L), the same for each neuron, if its steps are counted
     used: np.ndarray  # (L,), neurons with a gate above 0.001, summed over the steps
 
 
@@ -250,6 +257,7 @@ class Points(NamedTuple):
     y: np.ndarray  # (P, L); (P,) where the lanes are points
     orders: np.ndarray  # (epochs, P), a row for each epoch; (1, P) if they are all alike
     batch: int  # points in a step
+    scales: np.ndarray  # (epochs,), factors on the learning rates; (1,) if they are all alike
 
 
 class Gates(NamedTuple):
@@ -258,6 +266,7 @@ class Gates(NamedTuple):
     gate: np.ndarray  # (H, L), in the precision of the training
     slope: np.ndarray  # (H, L)
     mean: np.ndarray  # (L,), in float64, the mean over the neurons
+    shut: np.ndarray  # (H, L), whether the gate is shut, whatever it acts on
     # (2,): the neurons from reach[0] to before reach[1] are computed and moved; (H, 0) is none.
     # Outside, all gates are shut and Adam's moments are 0, so nothing would change, and the
     # gradient is left as it is. `Loops.advance` sets it, `open_gates` only extends it.
@@ -275,6 +284,8 @@ class Workspace(NamedTuple):
     # (4, weights that are moved at once), in float64: the learning rates of the weights and of the
     # size, and Adam's 1 / (1 - 0.9**t) and 1 / (1 - 0.999**t)
     factors: np.ndarray
+    own: np.ndarray  # (2, H, L), in float64, the last two for each neuron
+    was_shut: np.ndarray  # (H, L), whether its gate was shut before the step
 
 
 # -------------------------------------------------------------------------------------------- gates
@@ -296,6 +307,8 @@ def open_gates(gates, size, kind):
             rise = 0.0
             if kind.mask == STAIRCASE or kind.mask == REVERSED:
                 value, rise = _stair(size[j] - before)
+            elif kind.mask == STEPS:
+                value = 1.0 if size[j] > before else 0.0
             elif kind.mask == WHOLE_LAYER:
                 value, rise = _stair(size[j] / width)
                 rise /= width
@@ -307,6 +320,7 @@ def open_gates(gates, size, kind):
                     rise = width * rise if 0.0 < open_part < 1.0 else 0.0
             gate[j] = value
             slope[j] = rise
+            gates.shut[h, j] = value <= 0.0
             gates.mean[j] += value
     for j in range(lanes):
         gates.mean[j] /= width
@@ -614,8 +628,11 @@ def _sum(a, lanes):
 
 
 @_compiled
-def step(state, gates, kind, forces, work):
-    """Move the networks by one step along the gradient of the task loss and of the size loss."""
+def step(state, gates, kind, forces, scale, work):
+    """Move the networks by one step along the gradient of the task loss and of the size loss.
+
+    All learning rates are multiplied by `scale`.
+    """
     g = work.gradient
     factors = work.factors
     size = state.weights.size
@@ -625,12 +642,12 @@ def step(state, gates, kind, forces, work):
     for j in range(lanes):
         task = g.size[j] if forces.heeds[j] > 0 else 0.0
         g.size[j] = task + 2.0 * forces.coupling[j] * (size[j] - forces.target[j])
-        factors[0, j] = forces.lr[j]
-        factors[1, j] = forces.lr[j] * forces.moves[j]
+        factors[0, j] = forces.lr[j] * scale
+        factors[1, j] = forces.lr[j] * scale * forces.moves[j]
     if kind.opens == RATE:
         for j in range(lanes):
             factors[0, j] *= gates.mean[j]
-    if kind.adam:
+    if kind.optimizer == ADAM:
         for j in range(lanes):
             state.decay[0, j] *= 0.9
             state.decay[1, j] *= 0.999
@@ -641,19 +658,35 @@ def step(state, gates, kind, forces, work):
 
     first = gates.reach[0]
     last = gates.reach[1]
+    if kind.opens == TRAINING:
+        _rest(g, gates, first, last)
+    if kind.counts:
+        _count_steps(state.own, g, first, last, work.own)
+
     w, r, m, q = state.weights, state.rounded, state.mean, state.square
-    adam = kind.adam
-    _move(w.size, r.size, m.size, q.size, g.size, factors[1], factors, adam)
+    _move(
+        w.size, r.size, m.size, q.size, g.size, factors[1], factors[2], factors[3], kind.optimizer
+    )
+    at_once = lanes == 1 and not kind.counts
+    counted = factors[2:4].reshape((2, 1, factors.shape[1]))  # by steps of the network
+    by_neuron = counted
+    if kind.counts:
+        by_neuron = work.own
     for i in range(len(w.hidden)):
         columns = (w.hidden[i], r.hidden[i], m.hidden[i], q.hidden[i], g.hidden[i])
-        _move_columns(columns, first, last, factors, adam)
+        _move_columns(columns, first, last, factors[0], by_neuron, kind.optimizer, at_once)
+    outs = w.output.shape[1]
     for h in range(-1, last):
         if h == -1 or h >= first:  # row 0 holds the biases, row 1 + h the weights of neuron h
             i = 1 + h
             columns = (w.output[i], r.output[i], m.output[i], q.output[i], g.output[i])
-            _move_columns(columns, 0, w.output.shape[1], factors, adam)
+            if kind.counts and h >= 0:
+                own = work.own[:, h : h + 1]
+                _move_columns(columns, 0, outs, factors[0], own, kind.optimizer, at_once)
+            else:
+                _move_columns(columns, 0, outs, factors[0], counted, kind.optimizer, at_once)
 
-    if kind.forgets:
+    if kind.forgets == AT_TARGET:
         for j in range(lanes):
             near = abs(forces.target[j]) / 100
             was_far = abs(before[j] - forces.target[j]) > near
@@ -662,45 +695,101 @@ def step(state, gates, kind, forces, work):
 
 
 @_compiled
-def _move_columns(columns, first, last, factors, adam):
-    """Move the weights in the columns from first to last; the arrays are (columns, L)."""
-    w, r, mean, square, g = columns
-    if w.shape[1] == 1:  # one network: all its columns at once
-        n = slice(first, last)
-        _move(w[n, 0], r[n, 0], mean[n, 0], square[n, 0], g[n, 0], factors[0], factors, adam)
-    else:
-        for k in range(first, last):
-            _move(w[k], r[k], mean[k], square[k], g[k], factors[0], factors, adam)
+def _rest(g, gates, first, last):
+    """Set the gradients of the neurons to 0 whose gates are shut."""
+    for h in range(first, last):
+        for j in range(len(g.size)):
+            if gates.shut[h, j]:
+                g.hidden[:, h, j] = 0
+                g.output[1 + h, :, j] = 0
 
 
 @_compiled
-def _move(w, r, mean, square, g, rate, factors, adam):
-    """Move the weights w (n,) along their gradient g, and round them to r."""
-    if not adam:
+def _count_steps(own, g, first, last, factors):
+    """Count a step of each neuron that has or had a gradient, and set Adam's factors for it."""
+    for h in range(first, last):
+        for j in range(len(g.size)):
+            factors[:, h, j] = 1.0
+            if g.hidden[0, h, j] != 0 or own[0, h, j] < 1:
+                own[0, h, j] *= 0.9
+                own[1, h, j] *= 0.999
+                factors[0, h, j] = 1.0 / (1.0 - own[0, h, j])
+                factors[1, h, j] = 1.0 / (1.0 - own[1, h, j])
+
+
+@_compiled
+def _move_columns(columns, first, last, rate, counted, optimizer, at_once):
+    """Move the weights in the columns from first to last; the arrays are (columns, L).
+
+    `counted` (2, columns or 1, L) holds Adam's factors for each column, or for all of them.
+    """
+    w, r, mean, square, g = columns
+    if at_once:  # one network: all its columns
+        n = slice(first, last)
+        by_mean = counted[0, 0]
+        by_square = counted[1, 0]
+        _move(
+            w[n, 0], r[n, 0], mean[n, 0], square[n, 0], g[n, 0], rate, by_mean, by_square, optimizer
+        )
+    else:
+        for k in range(first, last):
+            of = min(k, counted.shape[1] - 1)
+            by_mean = counted[0, of]
+            by_square = counted[1, of]
+            _move(w[k], r[k], mean[k], square[k], g[k], rate, by_mean, by_square, optimizer)
+
+
+@_compiled
+def _move(w, r, mean, square, g, rate, by_mean, by_square, optimizer):
+    """Move the weights w (n,) along their gradient g, and round them to r.
+
+    by_mean and by_square are Adam's 1 / (1 - 0.9**t) and 1 / (1 - 0.999**t).
+    """
+    number = g.dtype.type
+    if optimizer == GD:
         for j in range(len(w)):
             w[j] -= rate[j] * g[j]
             r[j] = w[j]
         return
-    number = g.dtype.type
+    if optimizer == MOMENTUM:
+        kept = number(0.9)
+        for j in range(len(w)):
+            mean[j] = kept * mean[j] + g[j]
+            w[j] -= rate[j] * mean[j]
+            r[j] = w[j]
+        return
     new_mean = number(0.1)
     new_square = number(0.001)
     small = number(1e-8)
     for j in range(len(w)):
         mean[j] += new_mean * (g[j] - mean[j])
         square[j] += new_square * (g[j] * g[j] - square[j])
-        root = math.sqrt(square[j] * number(factors[3, j])) + small
-        w[j] -= rate[j] * (mean[j] * number(factors[2, j]) / root)
+        root = math.sqrt(square[j] * number(by_square[j])) + small
+        w[j] -= rate[j] * (mean[j] * number(by_mean[j]) / root)
         r[j] = w[j]
 
 
 @_compiled
 def _forget(state, j):
-    """Set Adam's moments and its step count back to 0 in one lane."""
+    """Set the moments and the step counts back to 0 in one lane."""
     state.decay[:, j] = 1.0
+    state.own[:, :, j] = 1.0
     for moments in (state.mean, state.square):
         moments.size[j] = 0
         moments.hidden[:, :, j] = 0
         moments.output[:, :, j] = 0
+
+
+@_compiled
+def _forget_opened(state, gates, was_shut):
+    """Set the moments and the own step count of the neurons back to 0 whose gates have opened."""
+    for h in range(gates.reach[0], gates.reach[1]):
+        for j in range(len(state.used)):
+            if was_shut[h, j] and not gates.shut[h, j]:
+                state.own[:, h, j] = 1.0
+                for moments in (state.mean, state.square):
+                    moments.hidden[:, h, j] = 0
+                    moments.output[1 + h, :, j] = 0
 
 
 # -------------------------------------------------------------------------------------- some epochs
@@ -714,10 +803,11 @@ def train_networks(epochs, state, gates, kind, forces, points, work, stop):
     computed = 0
     for epoch in range(epochs):
         order = points.orders[min(epoch, len(points.orders) - 1)]
+        scale = points.scales[min(epoch, len(points.scales) - 1)]
         for start in range(0, count, points.batch):
             chosen = order[start : start + points.batch]
             gradient_of_networks(state.rounded, gates, kind, points.x, points.y, chosen, work)
-            computed += _step_and_open(state, gates, kind, forces, work)
+            computed += _step_and_open(state, gates, kind, forces, scale, work)
             if stop[0]:
                 return computed
     return computed
@@ -735,13 +825,14 @@ def train_one(epochs, state, gates, kind, forces, points, work, stop):
     computed = 0
     for epoch in range(epochs):
         order = points.orders[min(epoch, len(points.orders) - 1)]
+        scale = points.scales[min(epoch, len(points.scales) - 1)]
         for start in range(0, count, batch):
             chosen = order[start : start + batch]
             if epoch == 0 or batch < count:
                 _fill_tiles(x, y, points, chosen)
             used = (len(chosen) + TILE - 1) // TILE
             gradient_of_points(state.rounded, gates, kind, x[:used], y[:used], len(chosen), work)
-            computed += _step_and_open(state, gates, kind, forces, work)
+            computed += _step_and_open(state, gates, kind, forces, scale, work)
             if stop[0]:
                 return computed
     return computed
@@ -782,13 +873,17 @@ def _fill_tiles(x, y, points, chosen):
 
 
 @_compiled
-def _step_and_open(state, gates, kind, forces, work):
+def _step_and_open(state, gates, kind, forces, scale, work):
     """Take a step, open the gates that belong to the new sizes, and count those that are used.
 
     Returns the number of neurons that are computed from now on.
     """
-    step(state, gates, kind, forces, work)
+    step(state, gates, kind, forces, scale, work)
+    if kind.forgets == BY_NEURON:
+        work.was_shut[:] = gates.shut
     open_gates(gates, state.weights.size, kind)
+    if kind.forgets == BY_NEURON:
+        _forget_opened(state, gates, work.was_shut)
     limit = gates.gate.dtype.type(1e-3)
     for h in range(gates.reach[0], gates.reach[1]):
         for j in range(len(state.used)):
@@ -876,6 +971,7 @@ class Loops:
             gate=np.zeros((width, lanes), dtype),
             slope=np.zeros((width, lanes), dtype),
             mean=np.zeros(lanes),
+            shut=np.zeros((width, lanes), np.bool_),
             reach=np.zeros(2, np.int64),
         )
         n = lanes if few else TILE
@@ -891,6 +987,8 @@ class Loops:
             y_hat=np.zeros((outs, n), dtype),
             z=np.zeros(n, dtype),
             factors=np.zeros((4, moved_at_once)),
+            own=np.zeros((2, width, lanes)),
+            was_shut=np.zeros((width, lanes), np.bool_),
         )
 
     def advance(self, state, points, epochs):

@@ -43,11 +43,11 @@ import torch
 import tqdm.auto
 
 import growlib
+from growkit.rules import METHODS  # those of growlib, and what the kit adds to them
 from growkit.statistics import in_thousands
-from growkit.tasks import TASKS  # those of growlib, and the tables that the kit adds to them
+from growkit.tasks import TASKS  # likewise
 from growlib import (
     ARMS,
-    METHODS,
     VARIED,
     Growth,
     _choice,
@@ -249,7 +249,7 @@ def published(study: str, scale: str = "paper") -> list[dict]:
 
     The quick scale has fewer trials, on large sets also fewer points and epochs, and fewer settings
     of the two sweeps. Where the grid says "tuned", the learning rate is the best one in the stored
-    results of the study "tuning".
+    results of the study that `tunes` this one.
 
     Parameters
     ----------
@@ -263,18 +263,20 @@ def published(study: str, scale: str = "paper") -> list[dict]:
     ValueError
         If the study or the scale is unknown.
     FileNotFoundError
-        If growlib was installed without the repository, or "tuning" is needed and not stored.
+        If growlib was installed without the repository, or the study that tunes this one is needed
+        and not stored.
     """
-    return _tuned(_settings(_parts(study, scale)))
+    return _tuned(_settings(_parts(study, scale)), study)
 
 
-def _tuned(settings):
-    """The settings with the best rate where they say "tuned", each of them once."""
+def _tuned(settings, study):
+    """The settings of a study with the best rate where they say "tuned", each of them once."""
     if any(_is_tuned(setting) for setting in settings):
-        rates = _best_rates(stored("tuning"))
+        tuning = _tuning_of(study)
+        rates = _best_rates(stored(tuning))
         for setting in settings:
             if _is_tuned(setting):
-                setting["lr"] = _best_rate(setting, rates)
+                setting["lr"] = _best_rate(setting, rates, tuning)
     # The best rate may be the published one; then the setting would be there twice.
     different = {json.dumps(_described(setting)): setting for setting in settings}
     return list(different.values())
@@ -291,11 +293,13 @@ def _parts(study, scale):
     """The grids of a study, from its table in data/studies.toml."""
     table = STUDIES[_published_name(study)]
     _choice("scale", scale, ("quick", "paper"))
-    shared = {name: value for name, value in table.items() if name not in _KEYS_OF_A_TABLE}
+    shared = _shared(table)
     parts = table.get("part", [{}])
     if "tunes" in table:
         # This study tries the learning rates of another one, on trials of its own.
-        parts = [part | part["tuning"] for part in STUDIES[table["tunes"]]["part"]]
+        tuned = STUDIES[table["tunes"]]
+        parts = [_shared(tuned) | part for part in tuned["part"]]
+        parts = [part | part["tuning"] for part in parts]
     if scale == "quick":
         quick = table["quick"]
         if isinstance(quick, list):  # grids of its own
@@ -305,13 +309,23 @@ def _parts(study, scale):
     return [shared | part for part in parts]
 
 
+def _shared(table):
+    """What the parts of a study have in common."""
+    return {name: value for name, value in table.items() if name not in _KEYS_OF_A_TABLE}
+
+
 def _is_tuned(setting):
     rate = setting.get("lr")
     return isinstance(rate, str) and rate == "tuned"
 
 
-# What a setting and the rows of the study "tuning" with its rates have in common.
-_ALIKE = ["task", "control", "width", "method", "arm"]
+def _tuning_of(study):
+    """The name of the study that tries the learning rates of a study."""
+    return next(name for name, table in STUDIES.items() if table.get("tunes") == study)
+
+
+# What a setting and the rows with its rates in the study that tunes it have in common.
+_ALIKE = ["task", "points", "noise", "control", "width", "method", "arm"]
 
 
 def _best_rates(finals):
@@ -324,12 +338,14 @@ def _best_rates(finals):
     return medians.unstack("lr").idxmin(axis=1).to_dict()
 
 
-def _best_rate(setting, rates):
-    """The best rate of a setting, from those that `_best_rates` found."""
+def _best_rate(setting, rates, tuning):
+    """The best rate of a setting, from those that `_best_rates` found in the study `tuning`."""
     growth = setting["growth"]
     method, arm = type(growth).__name__, growth.arm()
-    alike = (setting["task"], setting["control"], setting["width"], method, arm)
-    takes = f"one whose rates the study 'tuning' tried for {arm} on {setting['task']}"
+    learned = task(setting["task"], **setting.get("options", {}))
+    noise = float(np.float32(learned.options.get("noise", 0)))  # as it is stored
+    alike = (learned.name, learned.points, noise, setting["control"], setting["width"], method, arm)
+    takes = f"one whose rates the study {tuning!r} tried for {arm} on {learned.name}"
     _require(alike in rates, "control", setting["control"], takes)
     return rates[alike]
 
@@ -1093,7 +1109,8 @@ def _changed_studies(names, scale, changes):
     for name in names:
         settings = published(name, scale)
         if in_grids:
-            settings = _tuned(_settings([part | in_grids for part in _parts(name, scale)]))
+            parts = [part | in_grids for part in _parts(name, scale)]
+            settings = _tuned(_settings(parts), name)
         studies.append(_Study(name, settings, _kept_rows(name)))
     if longest is None:
         return studies
@@ -1108,7 +1125,8 @@ def _with_other_lengths(study, factor):
         lengths = {"epochs": sorted({max(1, round(factor * end)) for end in study.ends(setting)})}
         for name in ("log_every", "prune_at"):
             if setting.get(name):
-                lengths[name] = max(1, round(factor * setting[name]))
+                scaled = np.maximum(1, np.round(factor * np.array(setting[name]))).astype(int)
+                lengths[name] = scaled.tolist()
         settings.append(setting | lengths)
     # The queries about epochs hold for the published lengths, and only what they keep is trained.
     kept_rows = {what: query for what, query in study.kept_rows.items() if "epoch" not in query}

@@ -32,6 +32,8 @@ def block_of(growth, x, y, loss="squared", widths=(9,), outputs=1, **changed):
         "widths": list(widths),
         "seed": 0,
         "optimizer": "gd",
+        "schedule": "constant",
+        "counts": "network",
         "batch": None,
         "dtype": "float64",
         "log_every": 1,
@@ -39,7 +41,8 @@ def block_of(growth, x, y, loss="squared", widths=(9,), outputs=1, **changed):
         "device": "cpu",
         "keep_weights": False,
         "output_scale": 1.0,
-        "prune_at": 0,
+        "newborn_scale": 1.0,
+        "prune_at": [],
         "control": "none",
     }
     settings = growlib.Settings(**settings | changed)
@@ -52,13 +55,17 @@ def block_of(growth, x, y, loss="squared", widths=(9,), outputs=1, **changed):
     return replace(block, x=torch.cat([x, x[:, :1]], 1), y=torch.cat([y, y[:1]]))
 
 
-def state_of(theta, **changed):
-    """Return networks theta (rows, T) in float64 before the first step; `changed` are its parts."""
+def state_of(theta, neurons=0, **changed):
+    """Return networks theta (rows, T) in float64 before the first step; `changed` are its parts.
+
+    The steps of so many neurons are counted.
+    """
     state = growlib.State(
         theta=theta,
         mean=torch.zeros_like(theta),
         square=torch.zeros_like(theta),
         decay=torch.ones_like(theta[:2]),
+        own=theta.new_ones(2, neurons, theta.shape[1]),
         used=torch.zeros_like(theta[0]),
         spent=torch.zeros_like(theta[0]),
         computed=0,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import growlib
 from growkit import tables
 
-METHODS = list(growlib.METHODS.values())
+METHODS = [growlib.AuxiliaryWeight, growlib.ControllerMask]
 SEEDS = st.integers(0, 2**32)
 TRIALS = st.lists(st.integers(0, 1000), min_size=1, max_size=4, unique=True)
 
@@ -106,12 +106,14 @@ def calls(
         "epochs": st.integers(1, 3),
         "lr": powers(1e-5, 1),
         "seed": SEEDS,
-        "optimizer": st.sampled_from(["gd", "adam"]),
+        "optimizer": st.sampled_from(["gd", "adam", "momentum"]),
+        "schedule": st.sampled_from(["constant", "cosine"]),
         "batch": st.none() | st.integers(5, 50),
         "dtype": st.sampled_from(["float32", "float64"]),
         "log_every": st.integers(1, 3),
         "data_seed": st.none() | data_seeds | each_its_data_seed,
         "output_scale": st.sampled_from([1.0, 0.01]),
+        "newborn_scale": st.sampled_from([1.0, 0.0]),
         "compiled": st.sampled_from([None, False]),
     }
     for name, value in fixed.items():

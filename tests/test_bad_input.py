@@ -42,6 +42,7 @@ LACKS_ESTIMATES = "it takes a frame that also has the columns "
 SEVERAL_AXES = np.zeros(1)
 ONE_WHOLE = "it takes a whole number of at least 1"
 ZERO_WHOLE = "it takes a whole number of at least 0"
+ONE_LAYER_OF_ADAM = "it takes network, unless there is one hidden layer and the optimizer is adam"
 FINITE = "it takes a finite number of at least 0"
 
 CUBIC = growlib.task("cubic-1")
@@ -306,8 +307,8 @@ GROWTHS = {
         (aux(speed=[1, 2]), f"speed is [1, 2]; {FINITE}"),
         (aux(feeds=-1), f"feeds is -1; {FINITE}"),
         (aux(feeds=[1, 2]), f"feeds is [1, 2]; {FINITE}"),
-        (aux(forgets="no"), "forgets is 'no'; it takes True or False"),
-        (aux(opens="all"), "opens is 'all'; it takes one of neurons, rate, nothing"),
+        (aux(forgets="no"), "forgets is 'no'; it takes True, False or neuron"),
+        (aux(opens="all"), "opens is 'all'; it takes one of neurons, rate, nothing, training"),
         (aux(mask="neuron"), "mask is 'neuron'; it takes one of staircase, shared, reversed"),
         (aux(learns_from="none"), "learns_from is 'none'; it takes one of size, loss"),
         (aux(begin=3), "unexpected keyword argument 'begin'", TypeError),
@@ -444,6 +445,24 @@ TRAINING = {
         ),
         (fits(output_scale=-1), f"output_scale is -1; {FINITE}"),
         (fits(output_scale=[1, 1]), f"output_scale is [1, 1]; {FINITE}"),
+        (fits(newborn_scale=-1), f"newborn_scale is -1; {FINITE}"),
+        (
+            fits(growth=growlib.AuxiliaryWeight(opens="training"), width=[9, 9]),
+            "opens is 'training'; it takes another value, since there are several hidden layers",
+        ),
+        (
+            fits(growth=growlib.AuxiliaryWeight(forgets="neuron"), width=[9, 9]),
+            "forgets is 'neuron'; it takes another value, since there are several hidden layers",
+        ),
+        # the optimizer
+        (fits(optimizer="sgd"), "optimizer is 'sgd'; it takes one of gd, adam, momentum"),
+        (fits(schedule="step"), "schedule is 'step'; it takes one of constant, cosine"),
+        (fits(counts="weight"), "counts is 'weight'; it takes one of network, neuron"),
+        (fits(counts="neuron"), f"counts is 'neuron'; {ONE_LAYER_OF_ADAM}"),
+        (
+            fits(counts="neuron", optimizer="adam", width=[9, 9]),
+            f"counts is 'neuron'; {ONE_LAYER_OF_ADAM}",
+        ),
         # a value for each trial
         (fits(lr=0), "lr is 0; it takes a finite number above 0, or one for each trial"),
         (fits(lr=-1e-3), "lr is -0.001; it takes a finite number above 0"),
@@ -491,6 +510,10 @@ TRAINING = {
         (
             fits(prune_at=4),
             "prune_at is 4; it takes an epoch before the last, with one hidden layer",
+        ),
+        (
+            fits(prune_at=(3, 2)),
+            "prune_at is [3, 2]; it takes an epoch, or several in increasing order",
         ),
         (
             fits(prune_at=1, width=[9, 9]),
@@ -1158,6 +1181,7 @@ EXEMPT = {
     "Growth.arm": NOTHING,
     "Growth.events": MADE_BY_FIT,
     "Growth.gate": ABSTRACT,
+    "Growth.shut": TENSORS_ALONE,
     "Growth.slope": ABSTRACT,
     "Growth.values": NOTHING,
     "AuxiliaryWeight.gate": TENSORS_ALONE,
@@ -1178,6 +1202,7 @@ EXEMPT = {
     "Settings": MADE_BY_FIT,
     "Settings.logged_epochs": MADE_BY_FIT,
     "Settings.of_trials": MADE_BY_FIT,
+    "Settings.scales": MADE_BY_FIT,
     "State": MADE_BY_FIT,
     "Task.classes": NOTHING,
     "Task.endless": NOTHING,

@@ -103,6 +103,119 @@ def test_output_scale_scales_the_output_weights_alone():
     torch.testing.assert_close(scaled_output[1:], 0.01 * output[1:])
 
 
+def test_newborn_scale_scales_what_goes_out_of_the_neurons_that_are_shut():
+    growth = growlib.AuxiliaryWeight(start=2.5, frozen=True)
+    options = {"epochs": 1, "lr": 1e-30, "output_scale": 0.5}
+    whole = control_run(growth, **options)
+    scaled = control_run(growth, newborn_scale=0.1, **options)
+    factors = np.ones(len(whole.weights))
+    factors[-2:] = 0.1  # of the five neurons two are shut; their outgoing weights come last
+    np.testing.assert_allclose(scaled.weights, factors[:, None] * whole.weights, rtol=1e-12)
+
+
+# ----------------------------------------------------------------------------------- decaying rates
+
+
+def test_a_cosine_takes_the_learning_rate_to_0():
+    growth = growlib.AuxiliaryWeight(start=5.0, frozen=True)
+    first = growlib.initial_weights(0, range(16), WIDTH, growth).numpy()
+    moved = []
+    for epochs in (1, 2):
+        run = control_run(growth, lr=1e-8, epochs=epochs, log_every=1, schedule="cosine")
+        moved.append(run.weights - first)
+    # So small a step changes no gradient: the factors are 1, and then (1 + cos(π / 2)) / 2.
+    np.testing.assert_allclose(moved[1], 1.5 * moved[0], rtol=1e-4, atol=1e-12)
+
+
+def test_a_cosine_ends_with_the_last_of_several_epochs():
+    growth = growlib.AuxiliaryWeight()
+    options = {"schedule": "cosine", "log_every": 50}
+    both = control_run(growth, epochs=(100, 200), **options)
+    alone = control_run(growth, epochs=200, **options)
+    np.testing.assert_array_equal(both.weights, alone.weights)
+
+
+# --------------------------------------------------------------------------------- delayed training
+
+
+@pytest.mark.parametrize("optimizer", ["gd", "adam", "momentum"])
+def test_a_neuron_whose_training_waits_takes_part_and_rests(optimizer):
+    growth = growlib.AuxiliaryWeight(start=2.0, frozen=True, opens="training", feeds=0.0)
+    first = growlib.initial_weights(0, range(16), WIDTH, growth)
+    run = control_run(growth, optimizer=optimizer)
+    shapes = growlib.layer_shapes(WIDTH)
+    _, (hidden, output) = growlib.unpack(first, shapes)
+    _, (trained_hidden, trained_output) = growlib.unpack(run.theta(), shapes)
+    assert torch.equal(trained_hidden[:, 2:], hidden[:, 2:])
+    assert torch.equal(trained_output[3:], output[3:])
+    assert not torch.isclose(trained_hidden[0, :2], hidden[0, :2]).any()
+    assert (run.finals["active_width"] == WIDTH).all()
+
+
+# ------------------------------------------------------------------------------- a count of its own
+
+
+def opening(**fields):
+    """Return a growth whose second neuron opens after some 55 of 100 steps of Adam at 0.01."""
+    growth = {"learns_from": "size", "start": 0.5, "target": 5.0, "feeds": 0.0, "mask": "steps"}
+    return growlib.AuxiliaryWeight(**growth | fields)
+
+
+def steps_of_second_neuron(growth, **options):
+    """Return how far each weight into the second neuron moves in each epoch, (epochs, 2, T)."""
+    options = {"optimizer": "adam", "lr": 0.01, "epochs": 100, "log_every": 1} | options
+    run = control_run(growth, keep_weights=True, **options)
+    moved = []
+    for epoch in range(101):
+        _, (hidden, _) = growlib.unpack(run.theta(epoch), growlib.layer_shapes(WIDTH))
+        moved.append(hidden[[0, 2], 1])
+    return np.diff(np.stack(moved), axis=0)
+
+
+def test_a_newborn_moves_too_fast_by_the_networks_count_and_not_by_its_own():
+    by_network = np.abs(steps_of_second_neuron(opening()))
+    by_neuron = np.abs(steps_of_second_neuron(opening(), counts="neuron"))
+    born = np.flatnonzero(by_neuron.any(axis=(1, 2)))[0]
+    assert 30 < born < 80
+    assert not by_network[:born].any()
+    # The first step of Adam is as long as the rate, if its own count corrects the averages.
+    np.testing.assert_allclose(by_neuron[born], 0.01, rtol=1e-3)
+    steps = born + 1
+    too_far = 0.1 / (1 - 0.9**steps) / np.sqrt(0.001 / (1 - 0.999**steps))
+    np.testing.assert_allclose(by_network[born], 0.01 * too_far, rtol=1e-3)
+
+
+def test_moments_are_reset_neuron_by_neuron_when_growing_would_open_them():
+    static = opening(opens="nothing")
+    keeping = np.abs(steps_of_second_neuron(static, counts="neuron"))
+    resetting = np.abs(steps_of_second_neuron(replace(static, forgets="neuron"), counts="neuron"))
+    differ = (keeping != resetting).any(axis=(1, 2))
+    reset = np.flatnonzero(differ)[0]
+    assert 30 < reset < 80
+    np.testing.assert_allclose(resetting[reset], 0.01, rtol=1e-3)
+    assert (np.abs(keeping[reset] - 0.01) > 1e-4).any()
+
+
+# ----------------------------------------------------------------------------------------- momentum
+
+
+def test_momentum_is_that_of_torch():
+    growth = growlib.AuxiliaryWeight(start=5.0, target=5.0, feeds=0.0, frozen=True)
+    run = control_run(growth, optimizer="momentum", lr=0.01, epochs=20, log_every=20)
+    theta = growlib.initial_weights(0, range(16), WIDTH, growth).requires_grad_()
+    x, y = growlib.task("cubic-1").draw(0, range(16))
+    train = slice(growlib.task("cubic-1").train_points)
+    x, y = torch.tensor(x)[:, train], torch.tensor(y)[train]
+    optimizer = torch.optim.SGD([theta], lr=0.01, momentum=0.9)
+    for _ in range(20):
+        optimizer.zero_grad()
+        y_hat = growlib.outputs(theta, x, growth, WIDTH, 1)
+        growlib.task_loss(y_hat, y, "squared").sum().backward()
+        theta.grad[0] = 0
+        optimizer.step()
+    torch.testing.assert_close(run.theta(), theta.detach(), rtol=1e-9, atol=1e-11)
+
+
 # -------------------------------------------------------------------- Adam that forgets its moments
 
 
@@ -209,9 +322,19 @@ def test_pruning_keeps_the_neurons_with_the_largest_weights():
     assert (pruned.finals["arm"] == "static").all()
 
 
+def test_pruning_at_several_epochs_takes_the_same_number_of_neurons_each_time():
+    growth = growlib.AuxiliaryWeight(start=9.0, target=3.0, frozen=True, feeds=0.0)
+    run = control_run(growth, width=9, epochs=9, prune_at=(2, 4, 7), log_every=1)
+    sizes = run.history.groupby("epoch")["active_width"].unique()
+    # The pruning of an epoch comes after that epoch was logged.
+    assert sizes.map(list).tolist() == [[9]] * 3 + [[7]] * 2 + [[5]] * 3 + [[3]] * 2
+    assert (run.finals["size"] == 3).all()
+
+
 def test_pruning_takes_the_optimizers_record_along():
     theta = torch.arange(1.0, 15.0, dtype=torch.float64)[:, None]
-    state = state_of(theta, mean=10 * theta, square=100 * theta)
+    own = torch.tensor([[0.1, 0.2, 0.3]] * 2, dtype=torch.float64)[..., None]
+    state = state_of(theta, mean=10 * theta, square=100 * theta, own=own)
     x = torch.zeros(1, 3, 1)
     block = block_of(growlib.AuxiliaryWeight(target=2.0), x, x[0], widths=[3])
     pruned = growlib._prune(state, block)
@@ -220,6 +343,8 @@ def test_pruning_takes_the_optimizers_record_along():
     assert pruned.theta[0] == 2
     assert pruned.mean[0] == 10
     assert pruned.decay is state.decay
+    neurons = (pruned.theta[-3:] - theta[-3]) % 3  # the places where they were: 0, 1, 2
+    assert pruned.own[0].tolist() == own[0, neurons[:, 0].long()].tolist()
     assert sorted(pruned.theta[1:, 0].tolist()) == sorted(theta[1:, 0].tolist())
     assert not torch.equal(pruned.theta[1:], theta[1:])
     assert state.theta is theta

@@ -58,6 +58,22 @@ def test_reversed_opens_the_last_neuron_first_and_shared_opens_all_at_once():
     torch.testing.assert_close(shared, growlib.staircase(size / 5).expand(5, -1))
 
 
+def test_steps_open_at_once_when_their_time_comes():
+    growth = growlib.AuxiliaryWeight(mask="steps")
+    size = torch.tensor([-1, 0, 1e-9, 1, 1.2, 2, 2.5, 9], dtype=torch.float64)
+    open_neurons = growth.gate(size, 3).sum(0)
+    assert open_neurons.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert set(growth.gate(size, 3).ravel().tolist()) == {0, 1}
+    assert (growth.slope(size, 3) == 0).all()
+
+
+@pytest.mark.parametrize("opens", ["neurons", "rate", "nothing", "training"])
+def test_a_gate_is_shut_or_not_whatever_it_acts_on(opens):
+    growth = growlib.AuxiliaryWeight(opens=opens)
+    shut = growth.shut(torch.tensor([0.0, 1.0, 1.1]), 2)
+    assert shut.tolist() == [[True, False, False], [True, True, False]]
+
+
 # ---------------------------------------------------------------------------------- controller mask
 
 

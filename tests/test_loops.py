@@ -131,10 +131,12 @@ GROWTHS = {
     "staircase": AuxiliaryWeight(),
     "reversed": AuxiliaryWeight(mask="reversed"),
     "whole layer": AuxiliaryWeight(mask="shared"),
+    "steps": AuxiliaryWeight(mask="steps"),
     "shared": ControllerMask(),
     "neuron": ControllerMask(mask="neuron"),
     "opens the rate": AuxiliaryWeight(opens="rate"),
     "opens nothing": ControllerMask(opens="nothing"),
+    "opens training": AuxiliaryWeight(opens="training"),
     "not fed": AuxiliaryWeight(feeds=0.0),
     "fed less": ControllerMask(mask="neuron", feeds=0.2),
 }
@@ -148,8 +150,9 @@ def loops_of(growth, shape, dtype="float64", loss="squared", few=True):
         mask=growloops.MASKS.index((type(growth).__name__, growth.mask)),
         opens=growloops.OPENS.index(growth.opens),
         feeds=float(growth.feeds),
-        adam=False,
-        forgets=False,
+        optimizer=growloops.GD,
+        forgets=growloops.NEVER,
+        counts=False,
     )
     forces = growloops.Forces(*np.ones((5, shape[-1])))
     loops = growloops.Loops(kind, forces, shape, dtype, few, np.zeros(1, np.uint8))
@@ -186,6 +189,7 @@ def test_gates_are_those_of_the_growth(growth, dtype):
     assert gates.gate.dtype == gates.slope.dtype == dtype
     assert gates.gate.min() >= 0
     assert gates.gate.max() <= 1
+    np.testing.assert_array_equal(gates.shut, growth.shut(torch.tensor(size), width))
 
     slope = growth.slope(torch.tensor(size), width)
     if growth.opens != "neurons":
@@ -218,7 +222,7 @@ def test_a_gate_that_is_shut_or_open_has_exactly_no_slope_and_is_exactly_0_or_1(
     else:
         assert (gates.gate[:, 1] == 1).all()
 
-    if growth.mask in ("staircase", "reversed"):
+    if growth.mask in ("staircase", "reversed", "steps"):
         gates = opened(growth, np.arange(6.0), width, dtype)
         assert set(gates.gate.ravel().tolist()) == {0, 1}
         assert (gates.slope == 0).all()
@@ -365,6 +369,7 @@ def gradient_by_points(case, chosen=None, dtype="float64"):
             y=np.ascontiguousarray(y.astype(dtype)),
             orders=chosen[None],
             batch=len(chosen),
+            scales=np.ones(1),
         )
         growloops._fill_tiles(tile_x, tile_y, data, chosen)
         growloops.gradient_of_points(
@@ -618,6 +623,7 @@ def table_of_fits():
     lessons = itertools.cycle(LESSONS)
     feeds = itertools.cycle([1.0, 0.2, 0.0, 1.0, 1.0])
     speeds = itertools.cycle([1.0, 3.0, 0.5, 1.0])
+    all_opens = itertools.cycle(growloops.OPENS)
     found = {}
     for (method, mask), learns_from, opens, optimizer in itertools.product(
         growloops.MASKS, ["loss", "size"], growloops.OPENS, ["gd", "adam"]
@@ -629,6 +635,22 @@ def table_of_fits():
         lesson = growlib.task(lesson)
         name = f"{method} {mask}, {learns_from}, {opens}, {optimizer}, {lesson.name} {options}"
         found[name] = (lesson, growth, {"optimizer": optimizer} | options)
+
+    schedules = itertools.cycle(["constant", "cosine", "cosine"])
+    newborn_scales = itertools.cycle([1.0, 0.0])
+    for (method, mask), (optimizer, counts), forgets in itertools.product(
+        growloops.MASKS,
+        [("momentum", "network"), ("adam", "network"), ("adam", "neuron")],
+        [False, "neuron"],
+    ):
+        lesson, options = next(lessons)
+        opens = next(all_opens)
+        growth = varied(growlib.METHODS[method], mask=mask, opens=opens, forgets=forgets)
+        options = options | {"optimizer": optimizer, "counts": counts}
+        options |= {"schedule": next(schedules), "newborn_scale": next(newborn_scales)}
+        lesson = growlib.task(lesson)
+        name = f"{method} {mask}, {opens}, forgets {forgets}, {lesson.name} {options}"
+        found[name] = (lesson, growth, options)
 
     adam = {"optimizer": "adam"}
     for lesson in ("cubic-1", SPIRALS, MANY):
@@ -695,6 +717,8 @@ def test_the_table_names_every_kind_of_training():
     kinds = {(type(each).__name__, each.mask) for each in growths}
     assert kinds == set(growloops.MASKS)
     assert {each.opens for each in growths} == set(growloops.OPENS)
+    assert {each.forgets for each in growths} == set(growloops.FORGETS)
+    assert {each.get("optimizer", "gd") for each in options} == set(growloops.OPTIMIZERS)
     lessons = [growlib.task(each) for each in lessons]
     assert {(each.loss, each.large) for each in lessons} == {
         ("squared", False),
@@ -703,6 +727,11 @@ def test_the_table_names_every_kind_of_training():
         ("softmax", False),
         ("softmax", True),
     }
+    kinds_of_adam = set()
+    for growth, each in zip(growths, options, strict=True):
+        if each.get("counts") == "neuron":
+            kinds_of_adam.add((growth.opens, growth.forgets))
+    assert kinds_of_adam == set(itertools.product(growloops.OPENS, [False, "neuron"]))
     batches = {
         (lesson.large, "batch" in each) for lesson, each in zip(lessons, options, strict=True)
     }

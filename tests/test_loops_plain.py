@@ -100,6 +100,8 @@ GROWTHS = {
     "neuron": growlib.ControllerMask(mask="neuron"),
     "rate": growlib.ControllerMask(mask="neuron", opens="rate"),
     "nothing": growlib.AuxiliaryWeight(opens="nothing", feeds=0.0),
+    "training": growlib.AuxiliaryWeight(opens="training"),
+    "steps": growlib.AuxiliaryWeight(mask="steps", feeds=0.2),
 }
 PROBLEMS = [  # loss, inputs, outputs
     ("squared", 1, 1),
@@ -123,7 +125,8 @@ class Networks:
     theta: np.ndarray  # (rows, L)
     x: np.ndarray  # (I, P, L)
     y: np.ndarray  # (P, L)
-    adam: bool = False
+    optimizer: str = "gd"
+    counts: bool = False
 
     @property
     def shapes(self):
@@ -137,14 +140,24 @@ class Networks:
             mask=growloops.MASKS.index(mask),
             opens=growloops.OPENS.index(self.growth.opens),
             feeds=self.growth.feeds,
-            adam=self.adam,
-            forgets=self.growth.forgets,
+            optimizer=growloops.OPTIMIZERS.index(self.optimizer),
+            forgets=growloops.FORGETS.index(self.growth.forgets),
+            counts=self.counts,
         )
 
     def weights(self, theta):
         """Return the weights in theta (rows, L) by their names, sharing its memory."""
         size, (hidden, output) = growlib.unpack(torch.from_numpy(theta), self.shapes)
         return growloops.Weights(size.numpy(), hidden.numpy(), output.numpy())
+
+    @property
+    def neuron_of_row(self):
+        """The neuron of each weight, (rows,); -1 for the size and the biases of the outputs."""
+        rows = np.full((len(self.theta), 1), -1.0)
+        weights = self.weights(rows)
+        weights.hidden[:] = np.arange(WIDTH)[None, :, None]
+        weights.output[1:] = np.arange(WIDTH)[:, None, None]
+        return rows[:, 0].astype(int)
 
     def loops(self, forces=None, few=True, stop=0):
         """Return the loops for these networks; what they work in is full of nonsense."""
@@ -211,6 +224,8 @@ def test_gates_and_slopes_are_those_of_the_definition(growth):
     if growth.opens != "neurons":
         slope = np.zeros_like(slope)
     np.testing.assert_allclose(gates.slope, slope, atol=2e-15)
+    shut = growth.gate(size, WIDTH) < 1e-30  # sin² of half a turn is 0 to rounding
+    np.testing.assert_array_equal(gates.shut, shut)
     if isinstance(growth, growlib.AuxiliaryWeight):  # a controller's p is never exactly 1
         assert (gates.gate[acts == 1] == 1).all()
     if growth.mask != "shared":
@@ -400,12 +415,13 @@ def state_of(networks, theta=None, dtype="float64"):
         mean=networks.weights(np.zeros_like(theta, dtype)),
         square=networks.weights(np.zeros_like(theta, dtype)),
         decay=np.ones((2, lanes)),
+        own=np.ones((2, WIDTH, lanes)),
         used=np.zeros(lanes),
     )
 
 
 class Reference:
-    """Steps of plain gradient descent or Adam on theta (rows, L), by their formulas."""
+    """Steps of gradient descent, with momentum or not, or of Adam on theta (rows, L)."""
 
     def __init__(self, networks, forces):
         self.networks = networks
@@ -413,69 +429,131 @@ class Reference:
         self.theta = networks.theta.copy()
         self.mean = np.zeros_like(self.theta)
         self.square = np.zeros_like(self.theta)
-        self.steps = 0
+        self.steps = np.zeros(self.theta.shape, int)  # that Adam has counted for each weight
 
-    def step(self, gradient):
+    def step(self, gradient, scale=1.0):
         """Move theta along the gradient of the task loss (rows, L) and of the size loss."""
         forces = self.forces
+        growth = self.networks.growth
         gradient = gradient.copy()
         gradient[0] *= forces.heeds
         gradient[0] += 2 * forces.coupling * (self.theta[0] - forces.target)
-        change = gradient
-        if self.networks.adam:
-            self.steps += 1
-            self.mean = 0.9 * self.mean + 0.1 * gradient
-            self.square = 0.999 * self.square + 0.001 * gradient**2
-            mean = self.mean / (1 - 0.9**self.steps)
-            square = self.square / (1 - 0.999**self.steps)
-            change = mean / (np.sqrt(square) + 1e-8)
-        rate = np.tile(forces.lr, (len(gradient), 1))
-        if self.networks.growth.opens == "rate":
-            size = torch.tensor(self.theta[0])
-            rate = rate * self.networks.growth.gate(size, WIDTH).mean(0).numpy()
-        rate[0] = forces.lr * forces.moves
-        self.theta -= rate * change
+        was_shut = self.shut()
+        if growth.opens == "training":
+            gradient[was_shut] = 0
 
-    def train(self, orders, batch, epochs):
+        rate = np.tile(forces.lr, (len(gradient), 1))
+        if growth.opens == "rate":
+            size = torch.tensor(self.theta[0])
+            rate = rate * growth.gate(size, WIDTH).mean(0).numpy()
+        rate[0] = forces.lr * forces.moves
+        self.theta -= scale * rate * self.change(gradient)
+
+        if growth.forgets == "neuron":
+            opened = was_shut & ~self.shut()
+            self.mean[opened] = 0
+            self.square[opened] = 0
+            if self.networks.counts:
+                self.steps[opened] = 0
+
+    def shut(self):
+        """Return whether a weight belongs to a neuron with a shut gate, (rows, L)."""
+        gate = self.networks.growth.gate(torch.tensor(self.theta[0]), WIDTH).numpy()
+        neuron = self.networks.neuron_of_row
+        return (neuron >= 0)[:, None] & (gate[neuron] == 0)
+
+    def change(self, gradient):
+        """Return what a learning rate of 1 takes off theta, (rows, L)."""
+        if self.networks.optimizer == "gd":
+            return gradient
+        if self.networks.optimizer == "momentum":
+            self.mean = 0.9 * self.mean + gradient
+            return self.mean
+        counts = np.ones(gradient.shape, bool)
+        if self.networks.counts:
+            # A neuron's steps are counted from the first in which its bias has a gradient.
+            neuron = self.networks.neuron_of_row
+            has_begun = (gradient[1 : 1 + WIDTH] != 0) | (self.steps[1 : 1 + WIDTH] > 0)
+            counts[neuron >= 0] = has_begun[neuron[neuron >= 0]]
+        self.steps += counts
+        self.mean = 0.9 * self.mean + 0.1 * gradient
+        self.square = 0.999 * self.square + 0.001 * gradient**2
+        steps = np.maximum(self.steps, 1)  # without a step both averages are 0
+        mean = self.mean / (1 - 0.9**steps)
+        square = self.square / (1 - 0.999**steps)
+        return mean / (np.sqrt(square) + 1e-8)
+
+    def train(self, orders, batch, epochs, scales=(1.0,)):
         """Train on the points in these orders; return the neurons in use summed over the steps."""
         used = 0
         for epoch in range(epochs):
             order = orders[min(epoch, len(orders) - 1)]
+            scale = scales[min(epoch, len(scales) - 1)]
             for first in range(0, len(order), batch):
                 chosen = order[first : first + batch]
-                self.step(self.networks.gradient(chosen, self.theta))
+                self.step(self.networks.gradient(chosen, self.theta), scale)
                 acts = self.networks.growth.acts(torch.tensor(self.theta[0]), WIDTH)
                 used = used + (acts > 1e-3).sum(0).numpy()
         return used
 
 
-@pytest.mark.parametrize("adam", [False, True], ids=["gd", "adam"])
-@pytest.mark.parametrize("name", ["staircase", "rate"])
+@pytest.mark.parametrize("optimizer", growloops.OPTIMIZERS)
+@pytest.mark.parametrize("name", ["staircase", "rate", "training"])
 @pytest.mark.parametrize("outs", [1, 4])
 @pytest.mark.parametrize("count", [1, 2])
-def test_steps_are_those_of_their_formulas(name, adam, count, outs):
+def test_steps_are_those_of_their_formulas(name, optimizer, count, outs):
     networks = networks_of(GROWTHS[name], ("softmax", 1, outs), (0.3, 0.9)[:count])
-    networks.adam = adam
+    networks.optimizer = optimizer
     forces = forces_of(count)
     few = count > 1
     loops = networks.loops(forces, few)
     reference = Reference(networks, forces)
     state = state_of(networks)
     generator = np.random.default_rng(1)
-    for _ in range(3):
+    for scale in (1.0, 0.3, 0.7):
         loops.gates.reach[:] = (0, WIDTH)
         growloops.open_gates(loops.gates, state.weights.size, networks.kind)
         gradient = generator.standard_normal(networks.theta.shape)
-        reference.step(gradient)
+        reference.step(gradient, scale)
         for array, values in zip(loops.work.gradient, networks.weights(gradient), strict=True):
             array[:] = values
-        growloops.step(state, loops.gates, networks.kind, forces, loops.work)
+        growloops.step(state, loops.gates, networks.kind, forces, scale, loops.work)
         compare(state.weights, networks.weights(reference.theta))
         compare(state.rounded, networks.weights(reference.theta))
-    if adam:
-        compare(state.mean, networks.weights(reference.mean))
-        compare(state.square, networks.weights(reference.square))
+    compare(state.mean, networks.weights(reference.mean))
+    compare(state.square, networks.weights(reference.square))
+    if optimizer == "adam":
         np.testing.assert_allclose(state.decay, np.transpose([[0.9**3, 0.999**3]] * count))
+
+
+@pytest.mark.parametrize("forgets", ["neuron", False])
+@pytest.mark.parametrize("counts", [True, False], ids=["neuron", "network"])
+@pytest.mark.parametrize("name", ["staircase", "reversed", "training", "nothing", "steps"])
+@pytest.mark.parametrize("few", [True, False], ids=["networks", "points"])
+def test_each_neuron_has_its_own_time(few, name, counts, forgets):
+    """Sizes pass through all neurons, so that each of them opens during these epochs."""
+    growth = replace(GROWTHS[name], forgets=forgets)
+    networks = networks_of(growth, ("softmax", 2, 2), (-0.3, 0.2))
+    networks.optimizer = "adam"
+    networks.counts = counts
+    forces = forces_of(2, lr=0.1, moves=(3, 2), heeds=0, target=3)
+    if not few:
+        networks = networks.alone(0)
+        forces = forces_of(1, lr=0.1, moves=3, heeds=0, target=3)
+    reference = Reference(networks, forces)
+    first = reference.shut()
+    reference.train([range(4)], 4, 14, SCALES)
+    assert first.any()
+    assert not reference.shut().any()
+    state, _ = trained(networks, forces, [range(4)], 4, 14, few, scales=SCALES)
+    compare(state.weights, networks.weights(reference.theta), atol=1e-11)
+    compare(state.mean, networks.weights(reference.mean), atol=1e-11)
+    if counts:
+        steps = reference.steps[1 : 1 + WIDTH]
+        np.testing.assert_allclose(state.own, [0.9**steps, 0.999**steps])
+
+
+SCALES = np.array([1.0, 0.9, 0.8, 0.7, 0.8])
 
 
 @pytest.mark.parametrize("neuron", [1, 2])
@@ -488,7 +566,7 @@ def test_a_step_moves_the_neurons_in_reach_alone(count, neuron):
         array[:] = 1
     loops.gates.reach[:] = (neuron, neuron + 1)
     state = state_of(networks)
-    growloops.step(state, loops.gates, networks.kind, forces, loops.work)
+    growloops.step(state, loops.gates, networks.kind, forces, 1.0, loops.work)
     before = networks.weights(networks.theta)
     moved = state.weights.hidden != before.hidden
     assert moved[:, neuron].all()
@@ -507,7 +585,7 @@ def test_weights_are_kept_in_double_and_rounded_to_single_precision():
         array[:] = 1
     state = state_of(networks, np.ones_like(networks.theta), "float32")
     for _ in range(3):
-        growloops.step(state, loops.gates, networks.kind, forces, loops.work)
+        growloops.step(state, loops.gates, networks.kind, forces, 1.0, loops.work)
     np.testing.assert_allclose(1 - state.weights.hidden, 3e-9, rtol=1e-6)
     assert (state.rounded.hidden == 1).all()
     assert state.rounded.hidden.dtype == np.float32
@@ -517,8 +595,9 @@ def test_adam_in_single_precision_is_that_of_the_formula():
     g = np.array([0.3, -2.0, 1e-7], np.float32)
     w, rounded = np.ones(3), np.ones(3, np.float32)
     mean, square = np.zeros(3, np.float32), np.zeros(3, np.float32)
-    factors = np.array([[0.1] * 3, [0.2] * 3, [1 / (1 - 0.9)] * 3, [1 / (1 - 0.999)] * 3])
-    growloops._move(w, rounded, mean, square, g, factors[1], factors, True)
+    rate, by_mean, by_square = np.array([[0.2] * 3, [1 / (1 - 0.9)] * 3, [1 / (1 - 0.999)] * 3])
+    optimizer = growloops.ADAM
+    growloops._move(w, rounded, mean, square, g, rate, by_mean, by_square, optimizer)
     np.testing.assert_allclose(w, 1 - 0.2 * g / (np.abs(g) + 1e-8), rtol=1e-5)
     np.testing.assert_array_equal(rounded, w.astype(np.float32))
     np.testing.assert_allclose(mean, 0.1 * g, rtol=1e-6)
@@ -557,27 +636,32 @@ def test_adam_forgets_when_the_size_comes_within_a_hundredth_of_the_target(
         for array in moments:
             array[:] = 5
     state.decay[:] = 0.5
-    growloops.step(state, loops.gates, networks.kind, forces, loops.work)
+    state.own[:] = 0.5
+    growloops.step(state, loops.gates, networks.kind, forces, 1.0, loops.work)
     assert state.weights.size[0] == after
-    assert (state.decay[:, 0] == (1.0 if forgets and allowed else 0.5)).all()
+    for counted in (state.decay, state.own):
+        assert (counted[..., 0] == (1.0 if forgets and allowed else 0.5)).all()
+        assert (counted[..., 1] == 0.5).all()
     for moments in (state.mean, state.square):
         for array in moments:
             assert (array[..., 0] == (0 if forgets and allowed else 5)).all()
             assert (array[..., 1] == 5).all()
-    assert (state.decay[:, 1] == 0.5).all()
 
 
 # ------------------------------------------------------------------------------------------- epochs
 
 
-def trained(networks, forces, orders, batch, epochs, few, stop=0):
+ALWAYS = np.ones(1)  # the factor on the learning rates in every epoch
+
+
+def trained(networks, forces, orders, batch, epochs, few, stop=0, scales=ALWAYS):
     """Return the state of networks after some epochs, and the neurons computed in all steps."""
     state = state_of(networks)
     loops = networks.loops(forces, few, stop)
     x, y = networks.x, networks.y
     if not few:
         x, y = x[..., 0].copy(), y[..., 0].copy()
-    points = growloops.Points(x, y, np.array(orders), batch)
+    points = growloops.Points(x, y, np.array(orders), batch, scales)
     return state, loops.advance(state, points, epochs)
 
 
@@ -585,17 +669,17 @@ WAYS = pytest.mark.parametrize("few", [True, False], ids=["networks", "points"])
 
 
 @WAYS
-@pytest.mark.parametrize("adam", [False, True], ids=["gd", "adam"])
+@pytest.mark.parametrize("optimizer", growloops.OPTIMIZERS)
 @pytest.mark.parametrize("tile", [2, 3])
 @pytest.mark.parametrize(
     "orders, batch",
     [([range(7)], 7), ([[3, 1, 6, 0, 5, 2, 4], [2, 4, 3, 6, 0, 5, 1], [6, 5, 4, 3, 2, 1, 0]], 3)],
     ids=["whole", "batches"],
 )
-def test_some_epochs_are_those_of_the_reference(orders, batch, tile, adam, few, monkeypatch):
+def test_some_epochs_are_those_of_the_reference(orders, batch, tile, optimizer, few, monkeypatch):
     monkeypatch.setattr(growloops, "TILE", tile)
     networks = networks_of(GROWTHS["staircase"], ("squared", 2, 1), (0.8, 1.3), points=7)
-    networks.adam = adam
+    networks.optimizer = optimizer
     forces = forces_of(2)
     if not few:
         networks = networks.alone(0)
@@ -646,7 +730,7 @@ def test_points_are_copied_into_tiles_one_after_the_other(monkeypatch):
     y = 100 + np.arange(10.0)
     tiles = np.zeros((3, 2, 3))
     of_y = np.zeros((3, 3))
-    points = growloops.Points(x, y, None, 5)
+    points = growloops.Points(x, y, None, 5, ALWAYS)
     growloops._fill_tiles(tiles, of_y, points, np.array([7, 0, 3, 9, 2, 1, 8]))
     assert tiles[:, 0].tolist() == [[7, 0, 3], [9, 2, 1], [8, 0, 0]]
     assert tiles[:, 1].tolist() == [[17, 10, 13], [19, 12, 11], [18, 0, 0]]
@@ -667,7 +751,7 @@ def test_a_neuron_is_in_use_if_its_gate_is_above_a_thousandth_after_the_step(mon
 
     monkeypatch.setattr(growloops, "step", lambda *_: done.append("step"))
     monkeypatch.setattr(growloops, "open_gates", open_gates)
-    growloops._step_and_open(state, loops.gates, networks.kind, None, loops.work)
+    growloops._step_and_open(state, loops.gates, networks.kind, None, 1.0, loops.work)
     assert done == ["step", "gates"]
     assert state.used.tolist() == [12, 10]
 
@@ -680,11 +764,12 @@ def test_the_arrays_of_networks_have_a_lane_for_each(dtype):
     stop = np.zeros(1, np.uint8)
     loops = growloops.Loops("kind", "forces", (2, 3, 4, 5), dtype, True, stop)
     assert shapes_of(loops) == {
-        **{"gate": (3, 5), "slope": (3, 5), "mean": (5,), "reach": (2,)},
+        **{"gate": (3, 5), "slope": (3, 5), "mean": (5,), "shut": (3, 5), "reach": (2,)},
         **{"size": (5,), "hidden": (4, 3, 5), "output": (4, 4, 5)},
         **{"base": (3, 5), "a": (3, 5), "y_hat": (4, 5), "z": (5,), "factors": (4, 5)},
+        **{"own": (2, 3, 5), "was_shut": (3, 5)},
     }
-    doubles = [loops.gates.mean, loops.work.factors]
+    doubles = [loops.gates.mean, loops.work.factors, loops.work.own]
     assert {array.dtype for array in doubles} == {np.dtype("float64")}
     rest = [*loops.gates[:2], *loops.work.gradient, *loops.work[1:5]]
     assert {array.dtype for array in rest} == {np.dtype(dtype)}
@@ -697,10 +782,11 @@ def test_the_arrays_of_points_have_a_lane_for_each_point_of_a_tile(width, outs, 
     monkeypatch.setattr(growloops, "TILE", 7)
     loops = growloops.Loops(None, None, (2, width, outs, 1), "float32", False, None)
     assert shapes_of(loops) == {
-        **{"gate": (width, 1), "slope": (width, 1), "mean": (1,), "reach": (2,)},
+        **{"gate": (width, 1), "slope": (width, 1), "mean": (1,)},
+        **{"shut": (width, 1), "reach": (2,)},
         **{"size": (1,), "hidden": (4, width, 1), "output": (1 + width, outs, 1)},
         **{"base": (width, 7), "a": (width, 7), "y_hat": (outs, 7), "z": (7,)},
-        "factors": (4, max(width, outs)),
+        **{"factors": (4, max(width, outs)), "own": (2, width, 1), "was_shut": (width, 1)},
     }
 
 
@@ -724,13 +810,13 @@ def shapes_of(loops):
 )
 def test_neurons_that_adam_moves_are_computed_although_they_are_shut(moments, layer, place, reach):
     networks = networks_of(GROWTHS["staircase"], ("softmax", 2, 2), (0.4, 0.9))
-    networks.adam = True
+    networks.optimizer = "adam"
     forces = forces_of(2, moves=0)
     loops = networks.loops(forces)
     state = state_of(networks)
     state.decay[:] = 0.5
     getattr(getattr(state, moments), layer)[place] = 0.1
-    points = growloops.Points(networks.x, networks.y, np.arange(4)[None], 4)
+    points = growloops.Points(networks.x, networks.y, np.arange(4)[None], 4, ALWAYS)
     assert loops.advance(state, points, 1) == reach
     assert loops.gates.reach.tolist() == [0, reach]
 
@@ -738,7 +824,7 @@ def test_neurons_that_adam_moves_are_computed_although_they_are_shut(moments, la
 def test_a_later_call_reaches_what_is_open_then_and_no_more():
     networks = networks_of(GROWTHS["staircase"], ONE_PROBLEM, [2.4, 0.2])
     loops = networks.loops(forces_of(2, moves=0))
-    points = growloops.Points(networks.x, networks.y, np.arange(4)[None], 4)
+    points = growloops.Points(networks.x, networks.y, np.arange(4)[None], 4, ALWAYS)
     state = state_of(networks)
     assert loops.advance(state, points, 1) == 3
     state.weights.size[:] = 0.4

@@ -219,12 +219,15 @@ ARGUMENTS = [
     "width",
     "seed",
     "optimizer",
+    "schedule",
+    "counts",
     "batch",
     "dtype",
     "log_every",
     "data_seed",
     "device",
     "output_scale",
+    "newborn_scale",
     "prune_at",
 ]
 

@@ -71,6 +71,8 @@ def test_a_tuned_rate_is_the_one_that_did_best_on_other_trials(monkeypatch):
         arm = setting["growth"].arm()
         row = {
             "task": "cubic-1",
+            "points": 40,
+            "noise": 0.0,
             "control": "plain",
             "width": 9,
             "method": "AuxiliaryWeight",

@@ -7,6 +7,7 @@ import pytest
 from scipy import special
 
 import growlib
+from growkit import tasks
 
 
 @pytest.mark.parametrize(
@@ -159,3 +160,42 @@ def test_the_noise_of_a_functions_task_stands_in_the_finals():
     task = growlib.task(np.cos, noise=0.3)
     finals = growlib.fit(task, trials=2, epochs=1, compiled=False).finals
     assert finals["noise"].tolist() == [0.3, 0.3]
+
+
+# --------------------------------------------------------------------------- the kit's own targets
+
+
+@pytest.mark.parametrize(
+    "name, options, rises_or_falls",
+    [
+        ("chirp", {}, 5),
+        ("chirp", {"turns": 3}, 3),
+        ("chirp", {"turns": 8}, 8),
+        ("damped-wave", {}, 6),
+        ("two-waves", {}, 7),
+    ],
+)
+def test_a_curve_has_its_turns(name, options, rises_or_falls):
+    slope = np.diff(tasks.TASKS[name](**options).target(np.linspace(-1, 1, 100_001)))
+    slope = np.sign(slope[np.abs(slope) > 1e-9])
+    assert 1 + (slope[1:] != slope[:-1]).sum() == rises_or_falls
+
+
+def test_curves_have_their_known_values():
+    u = np.array([0, 0.2, 0.5, 1])
+    x = 2 * u - 1
+    chirp = [math.cos(5 * math.pi * each**2) for each in u]
+    damped = [math.exp(-2 * each) * math.cos(5 * math.pi * each) for each in u]
+    waves = [(math.sin(math.pi * each) + math.sin(3 * math.pi * each)) / 2 for each in x]
+    for name, values in {"chirp": chirp, "damped-wave": damped, "two-waves": waves}.items():
+        np.testing.assert_allclose(growlib.task(name).target(x), values, atol=1e-12)
+
+
+def test_two_waves_are_noisy_and_a_chirp_of_other_turns_says_so():
+    noisy = growlib.task("two-waves", points=4000)
+    x, y = noisy.draw(0, [0])
+    assert (y[:, 0] - noisy.target(x[0, :, 0])).std() == pytest.approx(0.1, rel=0.05)
+    assert growlib.task("chirp").name == "chirp"
+    assert growlib.task("chirp", turns=2.5).name == "chirp-2.5"
+    with pytest.raises(ValueError, match="turns is 0; it takes a finite number above 0"):
+        growlib.task("chirp", turns=0)

@@ -99,7 +99,14 @@ def test_one_value_is_that_of_all_trials_and_several_are_taken_by_their_places()
 
 def test_a_growth_has_no_events_but_the_pruning_that_is_asked_for():
     assert GROWTH.events(settings_of()) == {}
-    assert GROWTH.events(settings_of(prune_at=7)) == {7: growlib._prune}
+    events = GROWTH.events(settings_of(prune_at=[7, 9]))
+    assert {epoch: event.func for epoch, event in events.items()} == dict.fromkeys(
+        (7, 9), growlib._prune
+    )
+    assert {epoch: event.keywords for epoch, event in events.items()} == {
+        7: {"left": 2},
+        9: {"left": 1},
+    }
 
 
 def test_what_cannot_vary_is_a_growth_with_the_rest_at_its_defaults():
@@ -194,6 +201,7 @@ def test_the_first_state_is_that_of_the_first_weights_in_the_precision_of_the_tr
         assert moments.dtype == torch.float32
     assert state.mean.data_ptr() != state.square.data_ptr()
     assert state.decay.tolist() == [[1, 1, 1]] * 2
+    assert state.own.tolist() == [[[1, 1, 1]] * sum(widths)] * 2
     assert state.used.tolist() == [0, 0, 0]
     assert state.spent.tolist() == [0, 0, 0]
     assert state.computed == 0
@@ -217,22 +225,27 @@ GROWTHS = {
     "shared": growlib.ControllerMask(coupling=0.5),
     "rate": growlib.ControllerMask(mask="neuron", opens="rate"),
     "forgets": growlib.AuxiliaryWeight(mask="reversed", target=[0.41, 1.32, 2.9], forgets=True),
+    "training": growlib.AuxiliaryWeight(opens="training", speed=9.0),
+    "steps": growlib.AuxiliaryWeight(mask="steps", speed=9.0, forgets="neuron"),
 }
 
 
 @pytest.mark.parametrize("batch", [None, 2])
-@pytest.mark.parametrize("optimizer", ["gd", "adam"])
+@pytest.mark.parametrize(
+    "optimizer, counts",
+    [("gd", "network"), ("momentum", "network"), ("adam", "network"), ("adam", "neuron")],
+)
 @pytest.mark.parametrize("growth", GROWTHS.values(), ids=GROWTHS)
-def test_all_ways_train_alike(growth, optimizer, batch):
-    lr = np.array([0.003, 0.01, 0.02])
-    block, theta = random_block(growth, "softmax", 2, 3, lr=lr, optimizer=optimizer, batch=batch)
-    states = [advanced(way, block, state_of(theta), 4) for way in WAYS]
+def test_all_ways_train_alike(growth, optimizer, counts, batch):
+    options = {"lr": np.array([0.003, 0.01, 0.02]), "optimizer": optimizer, "counts": counts}
+    block, theta = random_block(growth, "softmax", 2, 3, batch=batch, **options)
+    states = [advanced(way, block, state_of(theta, WIDTH), 4) for way in WAYS]
     assert not torch.isclose(states[0].theta, theta).all()
     for other in states[1:]:
-        for name in ("theta", "mean", "square", "decay", "used"):
+        for name in ("theta", "mean", "square", "decay", "own", "used"):
             expected = getattr(states[0], name)
             torch.testing.assert_close(getattr(other, name), expected, rtol=1e-9, atol=1e-12)
-    if optimizer == "adam" and growth.forgets:
+    if optimizer == "adam" and growth.forgets is True:
         steps = 4 * (3 if batch else 1)
         assert states[0].decay[0].min() == pytest.approx(0.9**steps)
         assert states[0].decay[0].max() > 0.9**steps + 0.01
@@ -340,7 +353,7 @@ def test_by_autograd_a_hundredth_of_the_target_itself_is_near(target, before, af
     state.mean[:] = 1.0
     gradient = torch.zeros_like(theta)
     gradient[0] = before - after
-    moved = growlib._Autograd(block).step(state, gradient)
+    moved = growlib._Autograd(block).step(state, gradient, 1.0)
     assert moved.theta[0].item() == after
     assert (moved.mean == (0 if forgets else 1)).all()
 
@@ -391,8 +404,13 @@ def test_the_outputs_are_those_of_the_weights_in_the_precision_of_the_training(w
 
 
 def test_the_loops_take_one_hidden_layer_on_the_cpu_and_the_growths_of_the_paper(monkeypatch):
+    class WithEvents(growlib.AuxiliaryWeight):
+        def events(self, settings):
+            return {}
+
     class Mine(growlib.AuxiliaryWeight):
-        pass
+        def gate(self, size, width):
+            return super().gate(size, width) / 2
 
     def way(growth=GROWTH, compiled=None, **changed):
         return growlib._way(growth, settings_of(**changed), compiled)
@@ -402,6 +420,7 @@ def test_the_loops_take_one_hidden_layer_on_the_cpu_and_the_growths_of_the_paper
     assert way(compiled=True) is growlib._Loops
     assert way(compiled=False) is growlib._Autograd
     assert way(widths=[3, 3]) is growlib._Autograd
+    assert way(WithEvents()) is growlib._Loops
     assert way(Mine()) is growlib._Autograd
     on_a_chip = replace(settings_of(), device="cuda")
     assert growlib._way(GROWTH, on_a_chip, True) is growlib._Autograd

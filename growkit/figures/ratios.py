@@ -4,6 +4,7 @@ Open this module for estimates with a row for each case or as a series along x, 
 wins, and for tables of ratios.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -118,6 +119,7 @@ def draw_ratios(
     row: str = "case",
     mark: str = "condition",
     panels: Sequence[str] = (),
+    columns: int | None = None,
 ) -> Figure:
     """Return a figure of ratios with their intervals, as `plot_ratios` plots them, with a legend.
 
@@ -135,6 +137,8 @@ def draw_ratios(
     panels : sequence of str
         Values of the column `case`, a panel for each from left to right; by default there is one
         panel of all rows.
+    columns : int, optional
+        Panels beside each other; by default all of them.
 
     Raises
     ------
@@ -144,8 +148,10 @@ def draw_ratios(
     _frame("compared", compared, row, mark)
     rows = list(rows)
     compared = compared[compared[mark].isin(marks)]
-    height = 0.9 + max(0.38, 0.15 * len(marks)) * len(rows)
-    figure, axes = new_figure(1, max(1, len(panels)), height=height, width=PAGE, sharey=True)
+    across = columns or max(1, len(panels))
+    down = max(1, math.ceil(len(panels) / across))
+    height = (0.9 + max(0.38, 0.15 * len(marks)) * len(rows)) * down
+    figure, axes = new_figure(down, across, height=height, width=PAGE, sharey=True)
     if len(panels) == 0:
         plot_ratios(compared, axes[0, 0], rows, marks, row, mark)
     for panel, case in zip(axes.flat, panels, strict=False):

@@ -1,0 +1,282 @@
+"""Why growing wins under Adam: `data/adam.csv`.
+
+The studies whose names begin with "adam-" train networks that end with exactly five neurons (in
+"adam-map" with other numbers, too) and are not told their size, each at its best rate. Here each of
+them is compared with static networks of the same data and first weights.
+
+    adam-ladder     from static to growing, one change at a time
+    adam-long       the same for four times as many epochs
+    adam-opponents  pruned networks, and static ones from the best of several first networks
+    adam-restarts   the best of several whole static trainings
+    adam-map        other numbers of neurons and points, other noise, more or fewer turns
+
+A rung is a control and an arm of it, such as ("delayed training", "growing"). All comparisons are
+by the task loss on test points.
+"""
+
+import numpy as np
+import pandas as pd
+
+from growkit import statistics, studies
+
+VALUE = "test_task_loss"
+STUDIES = ("adam-ladder", "adam-long", "adam-opponents", "adam-restarts", "adam-map")
+TASKS = ("bessel-j0", "bessel-sum", "chirp", "damped-wave", "two-waves", "square-wave")
+MEASURES = ("ratio of medians", "probability")
+RESAMPLES = 1000
+PERMUTATIONS = 9999
+
+# The rungs between static and growing networks, each with the words of the figure. The first moves
+# moments alone, the second lets neurons train one after the other, then they also take part one
+# after the other, then their gates open gradually, and at last the task has a say in when.
+LADDER = {
+    ("moments reset one by one", "growing"): "moments reset one by one",
+    ("delayed training", "growing"): "trained one after the other",
+    ("hard opening", "growing"): "taking part one after the other",
+    ("ramp", "growing"): "gates open gradually",
+    ("as it is", "growing"): "growing: the task moves N, too",
+}
+
+# Static networks with one change, and growing ones with one change.
+OF_STATIC = ("output × 0.1", "output × 0.01", "warm-up")
+OF_GROWING = (
+    "own step counts",
+    "outgoing weights from 0",
+    "whole layer",
+    "reversed",
+    "ramp, ten times slower",
+    "ramp, three times slower",
+    "ramp, three times faster",
+    "ramp, ten times faster",
+)
+
+# What was expected of each rung, as the share of growing's lead that it would have (see
+# `with_shares`). These numbers were written down before any of the networks were trained.
+EXPECTED = {
+    "moments reset one by one": 0.0,
+    "delayed training": 0.5,
+    "hard opening": 0.8,
+    "ramp": 1.0,
+    "own step counts": 1.0,
+    "outgoing weights from 0": 1.0,
+    "whole layer": 0.3,
+    "reversed": 1.0,
+    "ramp, ten times slower": 1.0,
+    "ramp, three times slower": 1.0,
+    "ramp, three times faster": 0.7,
+    "ramp, ten times faster": 0.3,
+    "output × 0.1": 0.2,
+    "output × 0.01": 0.2,
+    "warm-up": 0.0,
+    "cosine": 1.0,
+    "momentum": 0.5,
+    "pruned at half": 1.0,
+    "best of 8 starts": 0.3,
+    "best of 64 starts": 0.5,
+    "best of 8 trainings": 1.0,
+}
+
+# A rung is compared with static networks as they are, unless these have another optimizer.
+REFERENCES = {
+    "cosine": "cosine",
+    "cosine, delayed training": "cosine",
+    "momentum": "momentum",
+    "momentum, delayed training": "momentum",
+}
+
+RESTARTS = (2, 4, 8)  # whole static trainings of which the best one is taken
+
+
+def compute() -> pd.DataFrame:
+    """Return the comparisons of all `STUDIES` that are stored, with the column `study`."""
+    finals = {name: studies.stored(name) for name in STUDIES if studies.is_stored(name)}
+    parts = [of_ladder(finals["adam-ladder"], RESAMPLES, PERMUTATIONS)]
+    static = finals["adam-ladder"].query("control == 'as it is' and arm == 'static'")
+    if "adam-long" in finals:
+        parts.append(of_ladder(finals["adam-long"], RESAMPLES).assign(study="adam-long"))
+    if "adam-opponents" in finals:
+        parts.append(of_opponents(finals["adam-opponents"], static, RESAMPLES, PERMUTATIONS))
+    if "adam-restarts" in finals:
+        parts.append(of_restarts(finals["adam-restarts"], static, RESAMPLES))
+    if "adam-map" in finals:
+        parts.append(of_map(finals["adam-map"], RESAMPLES))
+    return pd.concat(parts, ignore_index=True)
+
+
+def of_ladder(finals: pd.DataFrame, resamples: int = 200, permutations: int = 0) -> pd.DataFrame:
+    """Return every rung over its static networks, on every task and after every number of epochs.
+
+    Parameters
+    ----------
+    finals : DataFrame
+        The finals of the study "adam-ladder" or "adam-long", or a quick sample of them.
+    resamples, permutations : int
+        As in `growkit.statistics.compare`.
+
+    Returns
+    -------
+    DataFrame
+        A row per task, epochs, rung and measure, as `compare` returns it, with the columns study,
+        control, arm, reference, `lr` and `reference_lr` (the learning rates of both), `operations`
+        (the operations of the rung, over those of the static networks) and `share`, which is the
+        logarithm of the ratio of medians over that of growing networks as they are.
+    """
+    found = []
+    for (task, epochs), rows in finals.groupby(["task", "epochs"], sort=False):
+        arms = dict(list(rows.groupby(["control", "arm"], sort=False)))
+        for control, arm in arms:
+            reference = (REFERENCES.get(control, "as it is"), "static")
+            if (control, arm) == reference:
+                continue
+            one = over(arms[control, arm], arms[reference], resamples, permutations)
+            found.append(
+                one.assign(
+                    study="adam-ladder",
+                    task=task,
+                    epochs=epochs,
+                    control=control,
+                    arm=arm,
+                    reference=reference[0],
+                )
+            )
+    return with_shares(pd.concat(found, ignore_index=True))
+
+
+def over(
+    changed: pd.DataFrame, reference: pd.DataFrame, resamples: int, permutations: int = 0
+) -> pd.DataFrame:
+    """Return networks over reference networks of the same trials, a row per measure."""
+    both = pd.concat([changed.assign(arm="changed"), reference.assign(arm="reference")])
+    both = both.assign(pair="all")  # one group, whatever differs between the two
+    compared = statistics.compare(
+        both,
+        VALUE,
+        "reference",
+        ["pair"],
+        resamples,
+        arm="changed",
+        measures=MEASURES,
+        permutations=permutations,
+    )
+    return compared.drop(columns=["pair", "against"]).assign(
+        lr=changed["lr"].median(),
+        reference_lr=reference["lr"].median(),
+        operations=changed["flops"].median() / reference["flops"].median(),
+    )
+
+
+def with_shares(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the column `share`: how much of the lead of growing a rung has.
+
+    It is the logarithm of a rung's ratio of medians over that of growing networks as they are, on
+    the same task and after the same epochs, with the same optimizer. NaN for other measures.
+    """
+    ratio = table["estimate"].where(table["measure"] == "ratio of medians")
+    leads = table.assign(log=np.log(ratio))
+    growing = leads[leads["arm"] == "growing"]
+    growing = growing[growing["control"] == growing["reference"]]
+    growing = growing.set_index(["task", "epochs", "reference", "measure"])["log"]
+    keys = pd.MultiIndex.from_frame(table[["task", "epochs", "reference", "measure"]])
+    return table.assign(share=leads["log"].to_numpy() / growing.reindex(keys).to_numpy())
+
+
+def of_opponents(
+    finals: pd.DataFrame, static: pd.DataFrame, resamples: int = 200, permutations: int = 0
+) -> pd.DataFrame:
+    """Return every opponent over static networks of five neurons, a row per task and measure.
+
+    Parameters
+    ----------
+    finals : DataFrame
+        The finals of the study "adam-opponents".
+    static : DataFrame
+        The finals of static networks of five neurons as they are.
+    resamples, permutations : int
+        As in `growkit.statistics.compare`.
+    """
+    found = []
+    for (task, control), rows in finals.groupby(["task", "control"], sort=False):
+        reference = static[static["task"] == task]
+        one = over(rows, reference, resamples, permutations)
+        found.append(
+            one.assign(
+                study="adam-opponents",
+                task=task,
+                epochs=rows["epochs"].max(),
+                control=control,
+                arm="opponent",
+                reference="as it is",
+            )
+        )
+    return pd.concat(found, ignore_index=True)
+
+
+def of_restarts(finals: pd.DataFrame, static: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
+    """Return the best of several static trainings on each data set over the first of them.
+
+    The best one has the least task loss on the training points, since a person does not see the
+    test points. The parameters are those of `of_opponents`; the first training is that of `static`.
+    """
+    found = []
+    for task, others in finals.groupby("task", sort=False):
+        first = static[static["task"] == task]
+        first = first[first["trial"].isin(others["trial"])].assign(control="training 1")
+        all_trainings = pd.concat([first, others], ignore_index=True)
+        for count in RESTARTS:
+            names = [f"training {number}" for number in range(1, count + 1)]
+            tried = all_trainings[all_trainings["control"].isin(names)]
+            losses = tried["train_task_loss"].where(~tried["diverged"], np.inf)
+            chosen = tried.loc[losses.groupby(tried["trial"]).idxmin()]
+            one = over(chosen, first, resamples)
+            one["operations"] *= count
+            found.append(
+                one.assign(
+                    study="adam-restarts",
+                    task=task,
+                    epochs=others["epochs"].max(),
+                    control=f"best of {count} trainings",
+                    arm="opponent",
+                    reference="as it is",
+                )
+            )
+    return pd.concat(found, ignore_index=True)
+
+
+def of_map(finals: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
+    """Return the lead over static networks where one thing about the task or the network changes.
+
+    The columns `axis` and `value` say what changes: the neurons, the training points, the noise or
+    the turns of the target. The other columns are those of `of_ladder`.
+    """
+    finals = finals.assign(noise=finals["noise"].astype(float).round(3))
+    # A pruned network ends with the neurons of its target.
+    finals["neurons"] = finals["target"].astype(int)
+    finals["training points"] = finals["points"] - finals["test_points"]
+    found = []
+    for axis, at in axes_of_map(finals).items():
+        for value, rows in finals[at].groupby(axis):
+            arms = dict(list(rows.groupby(["control", "arm"], sort=False)))
+            reference = arms["as it is", "static"]
+            for (control, arm), changed in arms.items():
+                if (control, arm) != ("as it is", "static"):
+                    one = over(changed, reference, resamples)
+                    about = {"control": control, "arm": arm, "axis": axis, "value_of_axis": value}
+                    found.append(one.assign(task=rows["task"].iloc[0], **about))
+    return pd.concat(found, ignore_index=True).assign(study="adam-map", reference="as it is")
+
+
+def axes_of_map(finals: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return which rows of the study "adam-map" lie on each axis, by the column that it changes."""
+    bessel = finals["task"] == "bessel-sum"
+    finals["turns"] = finals["task"].str.extract(r"chirp-?(\d*)", expand=False)
+    finals["turns"] = pd.to_numeric(finals["turns"].replace("", "5"))
+    plain = {
+        "neurons": finals["neurons"] == 5,
+        "training points": finals["training points"] == 32,
+        "noise": finals["noise"] == 0,
+    }
+    found = {"turns": ~bessel}
+    for axis in plain:
+        others = [plain[name] for name in plain if name != axis]
+        found[axis] = bessel & others[0] & others[1]
+    return found
