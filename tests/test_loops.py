@@ -638,10 +638,10 @@ def table_of_fits():
 
     schedules = itertools.cycle(["constant", "cosine", "cosine"])
     newborn_scales = itertools.cycle([1.0, 0.0])
-    for (method, mask), (optimizer, counts), forgets in itertools.product(
+    for forgets, (method, mask), (optimizer, counts) in itertools.product(
+        [False, "neuron"],
         growloops.MASKS,
         [("momentum", "network"), ("adam", "network"), ("adam", "neuron")],
-        [False, "neuron"],
     ):
         lesson, options = next(lessons)
         opens = next(all_opens)

@@ -14,6 +14,8 @@ A rung is a control and an arm of it, such as ("delayed training", "growing"). A
 by the task loss on test points.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -87,30 +89,96 @@ REFERENCES = {
 RESTARTS = (2, 4, 8)  # whole static trainings of which the best one is taken
 
 
+# The opponents that growing networks are compared with as the claims are.
+CLAIMED = ("ten neurons", "pruned at half", "pruned at half, equal operations")
+
+
 def compute() -> pd.DataFrame:
-    """Return the comparisons of all `STUDIES` that are stored, with the column `study`."""
-    finals = {name: studies.stored(name) for name in STUDIES if studies.is_stored(name)}
-    parts = [of_ladder(finals["adam-ladder"], RESAMPLES, PERMUTATIONS)]
-    static = finals["adam-ladder"].query("control == 'as it is' and arm == 'static'")
-    if "adam-long" in finals:
-        parts.append(of_ladder(finals["adam-long"], RESAMPLES).assign(study="adam-long"))
-    if "adam-opponents" in finals:
-        parts.append(of_opponents(finals["adam-opponents"], static, RESAMPLES, PERMUTATIONS))
-    if "adam-restarts" in finals:
-        parts.append(of_restarts(finals["adam-restarts"], static, RESAMPLES))
-    if "adam-map" in finals:
-        parts.append(of_map(finals["adam-map"], RESAMPLES))
-    return pd.concat(parts, ignore_index=True)
+    """Return the comparisons of all `STUDIES`, the table `data/adam.csv`."""
+    finals = {name: studies.stored(name) for name in STUDIES}
+    return compared(finals, RESAMPLES, PERMUTATIONS)
 
 
-def of_ladder(finals: pd.DataFrame, resamples: int = 200, permutations: int = 0) -> pd.DataFrame:
+def compared(
+    finals: dict[str, pd.DataFrame], resamples: int = 200, permutations: int = 0
+) -> pd.DataFrame:
+    """Return the comparisons of all studies in one table.
+
+    Parameters
+    ----------
+    finals : dict of DataFrame
+        The finals of the `STUDIES` by their names.
+    resamples, permutations : int
+        As in `growkit.statistics.compare`. Only what the claims rest on has p-values.
+
+    Returns
+    -------
+    DataFrame
+        What the functions below return, one below the other.
+    """
+    ladder = finals["adam-ladder"]
+    growing, static = (_as_it_is(ladder, arm) for arm in ("growing", "static"))
+    opponents = finals["adam-opponents"]
+    return pd.concat(
+        [
+            of_ladder(ladder, resamples),
+            of_ladder(finals["adam-long"], resamples).assign(study="adam-long"),
+            of_opponents(opponents, static, resamples),
+            of_restarts(finals["adam-restarts"], static, resamples),
+            of_map(finals["adam-map"], resamples),
+            of_claims(growing, static, opponents, resamples, permutations),
+        ],
+        ignore_index=True,
+    )
+
+
+def _as_it_is(ladder, arm):
+    """The networks of an arm, as they are, on the ladder under Adam."""
+    return ladder[(ladder["control"] == "as it is") & (ladder["arm"] == arm)]
+
+
+def of_claims(
+    growing: pd.DataFrame,
+    static: pd.DataFrame,
+    opponents: pd.DataFrame,
+    resamples: int = 200,
+    permutations: int = 0,
+) -> pd.DataFrame:
+    """Return growing networks over static, larger and pruned ones, with p-values.
+
+    Parameters
+    ----------
+    growing, static, opponents : DataFrame
+        The finals of growing and of static networks as they are, and of "adam-opponents".
+    resamples, permutations : int
+        As in `growkit.statistics.compare`.
+
+    Returns
+    -------
+    DataFrame
+        A row per task, opponent and measure, as `compare` returns it; `reference` is the opponent.
+    """
+    found = []
+    for task, rows in growing.groupby("task", sort=False):
+        against = {"static": static[static["task"] == task]}
+        others = opponents[opponents["task"] == task]
+        for name in CLAIMED:
+            against[name] = others[others["control"] == name]
+        for name, reference in against.items():
+            one = over(rows, reference, resamples, permutations, statistics.MEASURES)
+            about = {"study": "claims", "control": "as it is", "arm": "growing", "reference": name}
+            found.append(one.assign(task=task, epochs=rows["epochs"].max(), **about))
+    return pd.concat(found, ignore_index=True)
+
+
+def of_ladder(finals: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
     """Return every rung over its static networks, on every task and after every number of epochs.
 
     Parameters
     ----------
     finals : DataFrame
         The finals of the study "adam-ladder" or "adam-long", or a quick sample of them.
-    resamples, permutations : int
+    resamples : int
         As in `growkit.statistics.compare`.
 
     Returns
@@ -128,7 +196,7 @@ def of_ladder(finals: pd.DataFrame, resamples: int = 200, permutations: int = 0)
             reference = (REFERENCES.get(control, "as it is"), "static")
             if (control, arm) == reference:
                 continue
-            one = over(arms[control, arm], arms[reference], resamples, permutations)
+            one = over(arms[control, arm], arms[reference], resamples)
             found.append(
                 one.assign(
                     study="adam-ladder",
@@ -143,7 +211,11 @@ def of_ladder(finals: pd.DataFrame, resamples: int = 200, permutations: int = 0)
 
 
 def over(
-    changed: pd.DataFrame, reference: pd.DataFrame, resamples: int, permutations: int = 0
+    changed: pd.DataFrame,
+    reference: pd.DataFrame,
+    resamples: int,
+    permutations: int = 0,
+    measures: Sequence[str] = MEASURES,
 ) -> pd.DataFrame:
     """Return networks over reference networks of the same trials, a row per measure."""
     both = pd.concat([changed.assign(arm="changed"), reference.assign(arm="reference")])
@@ -155,7 +227,7 @@ def over(
         ["pair"],
         resamples,
         arm="changed",
-        measures=MEASURES,
+        measures=measures,
         permutations=permutations,
     )
     return compared.drop(columns=["pair", "against"]).assign(
@@ -180,9 +252,7 @@ def with_shares(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(share=leads["log"].to_numpy() / growing.reindex(keys).to_numpy())
 
 
-def of_opponents(
-    finals: pd.DataFrame, static: pd.DataFrame, resamples: int = 200, permutations: int = 0
-) -> pd.DataFrame:
+def of_opponents(finals: pd.DataFrame, static: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
     """Return every opponent over static networks of five neurons, a row per task and measure.
 
     Parameters
@@ -191,13 +261,13 @@ def of_opponents(
         The finals of the study "adam-opponents".
     static : DataFrame
         The finals of static networks of five neurons as they are.
-    resamples, permutations : int
+    resamples : int
         As in `growkit.statistics.compare`.
     """
     found = []
     for (task, control), rows in finals.groupby(["task", "control"], sort=False):
         reference = static[static["task"] == task]
-        one = over(rows, reference, resamples, permutations)
+        one = over(rows, reference, resamples)
         found.append(
             one.assign(
                 study="adam-opponents",
