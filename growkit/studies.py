@@ -942,9 +942,11 @@ def _write_study(name, settings, frames, core_minutes):
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "numba": _version_of_numba(),
     }
+    in_short = {key: about[key] for key in ("study", "method")}
     # The finals are written last, since they say that the study is there.
     for what in reversed(FRAMES):
-        _write_parquet([frames[what]], _path(name, what), about)
+        described = about if what == "finals" else in_short
+        _write_parquet([frames[what]], _path(name, what), described)
 
 
 def _version_of_numba():

@@ -74,6 +74,33 @@ def test_each_length_of_the_training_has_its_own_static_networks():
     assert ratios.to_dict() == pytest.approx({100: 0.25, 400: 0.5})
 
 
+def test_arms_are_compared_at_each_rate():
+    slow = finals_of(AS_IT_IS, lr=0.001)
+    fast = finals_of({("as it is", "growing"): 3.0, ("as it is", "static"): 1.0}, lr=0.01)
+    found = adam.of_rates(pd.concat([slow, fast]))
+    ratios = found[found["measure"] == "ratio of medians"].set_index("lr")["estimate"]
+    assert ratios.to_dict() == pytest.approx({0.001: 0.25, 0.01: 3.0})
+    assert (found["lr"] == found["reference_lr"]).all()
+
+
+def test_growing_is_compared_with_each_opponent_as_the_claims_are():
+    growing = finals_of({("as it is", "growing"): 0.5})
+    static = finals_of({("as it is", "static"): 1.0})
+    levels = {"ten neurons": 0.25, "pruned at half": 0.5, "pruned at half, equal operations": 2.0}
+    opponents = finals_of({(name, "static"): level for name, level in levels.items()})
+    found = adam.of_claims(growing, static, opponents, permutations=99)
+    assert found["p"].notna().all()
+    medians = found[found["measure"] == "ratio of medians"].set_index("reference")["estimate"]
+    assert medians.to_dict() == pytest.approx(
+        {"static": 0.5, "larger static": 2, "pruned": 1, "pruned, equal operations": 0.25}
+    )
+    ladder = pd.concat([growing, static])
+    for name, expected in medians.items():
+        trials = adam.trials_of_claim("bessel-sum", name, ladder, opponents)
+        both = trials.groupby("arm")["test_task_loss"].median()
+        assert both["growing"] / both["static"] == pytest.approx(expected)
+
+
 def test_opponents_are_compared_with_static_networks_of_five_neurons():
     static = finals_of({("as it is", "static"): 1.0})
     opponents = finals_of({("pruned at half", "static"): 0.5, ("ten neurons", "static"): 0.1})
@@ -119,7 +146,7 @@ def test_the_map_has_each_axis_with_all_else_as_it_is():
         finals_of(losses, task="chirp-3"),
     ]
     found = adam.of_map(pd.concat(parts))
-    places = found.groupby("axis")["value_of_axis"].unique().map(sorted).to_dict()
+    places = found.groupby("axis")["at"].unique().map(sorted).to_dict()
     assert places == {
         "neurons": [3, 5],
         "training points": [16, 32],

@@ -383,6 +383,17 @@ def test_a_figure_of_ratios_has_a_panel_a_case_and_the_same_rows_in_each():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["best rates"]
 
 
+def test_panels_of_ratios_stand_in_so_many_columns():
+    cases = list("abcde")
+    compared = pd.DataFrame({"case": cases, "network": "one", "at": "best rates", "estimate": 0.5})
+    compared = compared.assign(low=0.4, high=0.6)
+    marks = {"best rates": ("o", "k")}
+    arguments = (compared, ["one"], marks, "network", "at", cases)
+    places = [panel.get_position() for panel in figures.draw_ratios(*arguments, columns=3).axes]
+    assert len({round(place.x0, 2) for place in places}) == 3
+    assert len({round(place.y0, 2) for place in places}) == 2
+
+
 def test_ratios_that_are_all_missing_are_an_empty_picture():
     compared = pd.DataFrame(
         {"case": ["a"], "condition": "one", "estimate": np.nan, "low": np.nan, "high": np.nan}

@@ -547,14 +547,10 @@ def double_biases(state, block):
 
 @BOTH_WAYS
 @pytest.mark.parametrize("optimizer", ["gd", "adam"])
-def test_an_event_changes_the_networks_after_its_epoch(optimizer, compiled, monkeypatch):
+def test_an_event_changes_the_networks_after_its_epoch(optimizer, compiled):
     options = {"optimizer": optimizer, "log_every": 8, "keep_weights": True, "dtype": "float64"}
     plain = short_run(growlib.AuxiliaryWeight(), compiled=compiled, **options)
-    if compiled is None:  # the loops train this class itself alone
-        monkeypatch.setattr(growlib.AuxiliaryWeight, "events", Doubling.events)
-        changed = short_run(growlib.AuxiliaryWeight(), **options)
-    else:
-        changed = short_run(Doubling(), **options)
+    changed = short_run(Doubling(), compiled=compiled, **options)
 
     # It acts after the epoch was logged; a rate of next to nothing shows what it did.
     for epoch in (0, 8):

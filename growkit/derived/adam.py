@@ -5,6 +5,7 @@ The studies whose names begin with "adam-" train networks that end with exactly 
 them is compared with static networks of the same data and first weights.
 
     adam-ladder     from static to growing, one change at a time
+    adam-rates      growing and static networks at every rate, the same for both
     adam-long       the same for four times as many epochs
     adam-opponents  pruned networks, and static ones from the best of several first networks
     adam-restarts   the best of several whole static trainings
@@ -22,7 +23,14 @@ import pandas as pd
 from growkit import statistics, studies
 
 VALUE = "test_task_loss"
-STUDIES = ("adam-ladder", "adam-long", "adam-opponents", "adam-restarts", "adam-map")
+STUDIES = (
+    "adam-ladder",
+    "adam-rates",
+    "adam-long",
+    "adam-opponents",
+    "adam-restarts",
+    "adam-map",
+)
 TASKS = ("bessel-j0", "bessel-sum", "chirp", "damped-wave", "two-waves", "square-wave")
 MEASURES = ("ratio of medians", "probability")
 RESAMPLES = 1000
@@ -89,8 +97,12 @@ REFERENCES = {
 RESTARTS = (2, 4, 8)  # whole static trainings of which the best one is taken
 
 
-# The opponents that growing networks are compared with as the claims are.
-CLAIMED = ("ten neurons", "pruned at half", "pruned at half, equal operations")
+# The opponents on which the claims rest, and their names among the claims.
+CLAIMED = {
+    "ten neurons": "larger static",
+    "pruned at half": "pruned",
+    "pruned at half, equal operations": "pruned, equal operations",
+}
 
 
 def compute() -> pd.DataFrame:
@@ -122,6 +134,7 @@ def compared(
     return pd.concat(
         [
             of_ladder(ladder, resamples),
+            of_rates(finals["adam-rates"], resamples),
             of_ladder(finals["adam-long"], resamples).assign(study="adam-long"),
             of_opponents(opponents, static, resamples),
             of_restarts(finals["adam-restarts"], static, resamples),
@@ -156,19 +169,43 @@ def of_claims(
     Returns
     -------
     DataFrame
-        A row per task, opponent and measure, as `compare` returns it; `reference` is the opponent.
+        A row per task, opponent and measure, as `compare` returns it; `reference` is "static" or
+        the opponent as the claims name it.
     """
     found = []
     for task, rows in growing.groupby("task", sort=False):
         against = {"static": static[static["task"] == task]}
         others = opponents[opponents["task"] == task]
-        for name in CLAIMED:
-            against[name] = others[others["control"] == name]
+        for control, name in CLAIMED.items():
+            against[name] = others[others["control"] == control]
         for name, reference in against.items():
             one = over(rows, reference, resamples, permutations, statistics.MEASURES)
             about = {"study": "claims", "control": "as it is", "arm": "growing", "reference": name}
             found.append(one.assign(task=task, epochs=rows["epochs"].max(), **about))
     return pd.concat(found, ignore_index=True)
+
+
+def ratios(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the ratios of medians in a table of comparisons, with the columns `case` and `mark`.
+
+    `growkit.figures.draw_ratios` draws them: `case` is the task, and all have the mark "ratio".
+    """
+    rows = table[table["measure"] == "ratio of medians"]
+    return rows.assign(case=rows["task"], mark="ratio")
+
+
+def trials_of_claim(task: str, reference: str, ladder: pd.DataFrame, opponents: pd.DataFrame):
+    """Return the finals behind a row of `of_claims`: growing networks and those of the reference.
+
+    The parameters are its columns `task` and `reference`, and the finals of the two studies.
+    """
+    controls = {name: control for control, name in CLAIMED.items()}
+    if reference == "static":
+        against = _as_it_is(ladder, "static")
+    else:
+        against = opponents[opponents["control"] == controls[reference]]
+    both = pd.concat([_as_it_is(ladder, "growing"), against])
+    return both[both["task"] == task]
 
 
 def of_ladder(finals: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
@@ -252,6 +289,22 @@ def with_shares(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(share=leads["log"].to_numpy() / growing.reindex(keys).to_numpy())
 
 
+def of_rates(finals: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
+    """Return every control over static networks at the same rate, on each task.
+
+    The parameters and columns are those of `of_ladder`, without the shares.
+    """
+    found = []
+    for (task, _), rows in finals.groupby(["task", "lr"], sort=False):
+        arms = dict(list(rows.groupby(["control", "arm"], sort=False)))
+        reference = arms.pop(("as it is", "static"))
+        for (control, arm), changed in arms.items():
+            one = over(changed, reference, resamples)
+            about = {"study": "adam-rates", "control": control, "arm": arm}
+            found.append(one.assign(task=task, epochs=rows["epochs"].max(), **about))
+    return pd.concat(found, ignore_index=True).assign(reference="as it is")
+
+
 def of_opponents(finals: pd.DataFrame, static: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
     """Return every opponent over static networks of five neurons, a row per task and measure.
 
@@ -315,7 +368,7 @@ def of_restarts(finals: pd.DataFrame, static: pd.DataFrame, resamples: int = 200
 def of_map(finals: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
     """Return the lead over static networks where one thing about the task or the network changes.
 
-    The columns `axis` and `value` say what changes: the neurons, the training points, the noise or
+    The columns `axis` and `at` say what changes: the neurons, the training points, the noise or
     the turns of the target. The other columns are those of `of_ladder`.
     """
     finals = finals.assign(noise=finals["noise"].astype(float).round(3))
@@ -330,7 +383,7 @@ def of_map(finals: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
             for (control, arm), changed in arms.items():
                 if (control, arm) != ("as it is", "static"):
                     one = over(changed, reference, resamples)
-                    about = {"control": control, "arm": arm, "axis": axis, "value_of_axis": value}
+                    about = {"control": control, "arm": arm, "axis": axis, "at": value}
                     found.append(one.assign(task=rows["task"].iloc[0], **about))
     return pd.concat(found, ignore_index=True).assign(study="adam-map", reference="as it is")
 

@@ -20,15 +20,15 @@ more, and are judged by themselves:
     snapshot        an earlier epoch of runs that go on
     mirror image    a target that is the negative of another one
 
-Within growkit.derived, the module uses `controls` to find the trials behind a row, and `scaling` to
-put the values of a power law in order.
+Within growkit.derived, the module uses `controls` and `adam` to find the trials behind a row, and
+`scaling` to put the values of a power law in order.
 """
 
 import numpy as np
 import pandas as pd
 
 from growkit import derived, statistics, studies
-from growkit.derived import controls, scaling
+from growkit.derived import adam, controls, scaling
 from growkit.statistics import MEASURES, in_thousands
 
 STATEMENTS = {
@@ -63,6 +63,7 @@ NOTEBOOKS = {
     "scaling-width": "08_scaling_width",
     "scaling-classes": "09_scaling_classes",
     "controls": "05_why_it_helps",
+    "adam-ladder": "05_why_it_helps",
 }
 ATLAS = "11_controls"  # where the controls stand that 05 leaves out
 
@@ -181,6 +182,38 @@ def _opponents(rows):
     opponents = rows["reference"].where(rows["reference"].isin(controls.LARGER), "static")
     fed_alone = (rows["control"] == "as published") & (rows["reference"] == "no size input")
     return opponents.mask(fed_alone, "static without the size input")
+
+
+# -------------------------------------------------------------------------- C1 and C6 under Adam
+
+
+def under_adam(compared: pd.DataFrame) -> pd.DataFrame:
+    """Return the comparisons of C1 and C6 under Adam, of five neurons at their best rates.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        What `adam.compute` returned, the table `data/adam.csv`.
+
+    Returns
+    -------
+    DataFrame
+        A row per comparison and measure, with the columns claim, setting, condition and role.
+        Growing over static is left out on the targets that the controls have under Adam.
+    """
+    rows = compared[compared["study"] == "claims"].copy()
+    over_static = rows["reference"] == "static"
+    rows = rows[~over_static | ~rows["task"].isin(controls.CASES)]
+    larger = rows["reference"] != "static"
+    return rows.assign(
+        claim=np.where(larger, "C6", "C1"),
+        setting="best rates and no size input, Adam",
+        against=rows["reference"],
+        condition=rows["task"],
+        role="counted",
+        rate="tuned",
+        study="adam-ladder",
+    )
 
 
 # ----------------------------------------------------------------------------- C4, size coupling
@@ -391,6 +424,7 @@ def compute() -> pd.DataFrame:
     compared = [
         published(derived.stored("results")),
         controlled(derived.stored("controls")).assign(study="controls"),
+        under_adam(derived.stored("adam")),
         coupled(studies.stored("coupling")),
     ]
     rows = judged(pd.concat(compared, ignore_index=True))
@@ -464,7 +498,7 @@ def _about(rows):
     """The range of the estimates, the number of pairs, and the notebook with its command."""
     variant = set(rows["setting"]) - set(SETTINGS) or "C6" in set(rows["claim"])
     books = sorted({NOTEBOOKS[study] for study in rows["study"]})
-    if variant and books == [NOTEBOOKS["controls"]]:
+    if variant and set(rows["study"]) == {"controls"}:
         books = [ATLAS]
     return {
         "lowest": rows["estimate"].min(),
@@ -603,6 +637,11 @@ def trials_of(row: pd.Series, read: dict | None = None) -> pd.DataFrame:
         # The two sides may be different controls: they are one condition here.
         return finals.assign(control=f"{row['control']} over {row['reference']}")
 
+    if study == "adam-ladder":
+        finals = adam.trials_of_claim(row["task"], row["against"], *read[study])
+        # Pruned and larger networks are other controls: they are one condition here.
+        return finals.assign(control=f"growing over {row['against']}")
+
     finals = read[study]
     for column in ("task", "mask", "noise", "epochs"):
         finals = finals[finals[column] == row[column]]
@@ -637,6 +676,8 @@ def _finals(study):
         return finals
     if study == "controls":
         return controls.Ends(controls.labelled(finals))
+    if study == "adam-ladder":
+        return finals, studies.stored("adam-opponents")
     for column, amount in (("error", "accuracy"), ("error_fresh", "accuracy_fresh")):
         if amount in finals:
             finals[column] = 1 - finals[amount]

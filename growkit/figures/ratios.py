@@ -157,6 +157,8 @@ def draw_ratios(
     for panel, case in zip(axes.flat, panels, strict=False):
         plot_ratios(compared[compared["case"] == case], panel, rows, marks, row, mark)
         panel.set_title(case)
+    for panel in axes.flat[max(1, len(panels)) :]:
+        panel.set_axis_off()
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=len(marks), frameon=False)
     return figure
