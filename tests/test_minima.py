@@ -13,8 +13,8 @@ from growkit.derived import minima
 def test_answers_that_are_alike_are_one_minimum_and_the_lowest_is_the_first():
     x = minima.X
     generator = np.random.default_rng(0)
-    low = [np.sin(3 * x) + 0.005 * generator.standard_normal(len(x)) for _ in range(30)]
-    high = [np.sin(2 * x) + 0.005 * generator.standard_normal(len(x)) for _ in range(69)]
+    low = [np.sin(3 * x) + 0.0002 * generator.standard_normal(len(x)) for _ in range(30)]
+    high = [np.sin(2 * x) + 0.0002 * generator.standard_normal(len(x)) for _ in range(69)]
     alone = [np.zeros_like(x)]
     lost = [np.full_like(x, np.nan)]
     answers = np.array(high + low + alone + lost)

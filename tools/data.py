@@ -26,11 +26,13 @@ sys.path.insert(0, str(ROOT))
 
 from growkit import studies  # noqa: E402
 from growkit.derived import (  # noqa: E402
+    adam,
     claims,
     comparisons,
     compute,
     controls,
     coupling,
+    minima,
     newborn,
     scaling,
     your_data,
@@ -54,7 +56,11 @@ TABLES = {
     "compute": Table(compute.compute, ("controls", "tuning")),
     "newborn": Table(newborn.compute),
     "your_data": Table(your_data.compute, ("your-data",)),
-    "claims": Table(claims.compute, ("coupling", *scaling.STUDIES), ("results", "controls")),
+    "adam": Table(adam.compute, adam.STUDIES),
+    "minima": Table(minima.compute, ("adam-ladder", "adam-ladder-tuning")),
+    "claims": Table(
+        claims.compute, ("coupling", *scaling.STUDIES), ("results", "controls", "adam")
+    ),
     "verdicts": Table(claims.verdicts, (), ("claims",)),
 }
 

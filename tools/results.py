@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from growkit import derived, statistics, studies
+from growkit.derived import adam, controls, scaling, select
 from growkit.derived import compute as compute_table
-from growkit.derived import controls, scaling, select
 from growkit.statistics import in_thousands, in_words
 
 RATIOS = (
@@ -122,6 +122,27 @@ def conditions() -> str:
         "the same under Adam": ("Adam, no size input", "tuned", "Adam, no size input"),
     }
     return by_case(settings)
+
+
+def under_adam() -> str:
+    """Return every control and every opponent under Adam over static networks of five neurons."""
+    rows = adam.ratios(derived.stored("adam"))
+    opponents = ["adam-opponents", "adam-restarts"]
+    parts = []
+    for heading, chosen in (
+        ("**Growing, and one change at a time.**", rows["study"] == "adam-ladder"),
+        ("**What a person would do instead.**", rows["study"].isin(opponents)),
+    ):
+        mine = rows[chosen].copy()
+        named = mine["control"] + mine["arm"].map({"static": ", static"}).fillna("")
+        mine["name"] = named.replace("as it is", "growing, as it is")
+        mine["text"] = [in_words(row) for _, row in mine.iterrows()]
+        wide = mine.pivot(index="name", columns="task", values="text")
+        wide = wide.loc[mine["name"].unique(), list(adam.TASKS)].fillna("–")
+        cost = mine.groupby("name")["operations"].median().map("{:.2f}".format)
+        wide.insert(0, "operations", cost)
+        parts.append(f"{heading}\n\n{markdown(wide.rename_axis('networks').reset_index())}")
+    return "\n\n".join(parts)
 
 
 def larger_networks() -> str:
@@ -367,6 +388,14 @@ SECTIONS: dict[str, tuple[str, Callable]] = {
         "kept, or pruned to the final size after a quarter of the training; all at best rates "
         "and without the size input.",
         larger_networks,
+    ),
+    "Under Adam": (
+        "Ratio of median test task losses over static networks, all with five neurons at the end, "
+        "without the size input, each at its own best rate. *Operations*: over those of static, "
+        "the median of the targets. Controls with a cosine or momentum are compared with static "
+        "networks that have it, too. Notebooks [05](notebooks/05_why_it_helps.ipynb), "
+        "[15](notebooks/15_under_adam.ipynb).",
+        under_adam,
     ),
     "The size coupling λ": (
         "Ratio of mean test losses, growing over grown, by moving averages over 40 of 401 λ. "

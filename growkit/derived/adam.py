@@ -40,11 +40,11 @@ PERMUTATIONS = 9999
 # moments alone, the second lets neurons train one after the other, then they also take part one
 # after the other, then their gates open gradually, and at last the task has a say in when.
 LADDER = {
-    ("moments reset one by one", "growing"): "moments reset one by one",
-    ("delayed training", "growing"): "trained one after the other",
-    ("hard opening", "growing"): "taking part one after the other",
-    ("ramp", "growing"): "gates open gradually",
-    ("as it is", "growing"): "growing: the task moves N, too",
+    "moments reset one by one": "moments reset one by one",
+    "delayed training": "trained one after the other",
+    "hard opening": "taking part one after the other",
+    "ramp": "gates open gradually",
+    "as it is": "growing: the task moves N, too",
 }
 
 # Static networks with one change, and growing ones with one change.

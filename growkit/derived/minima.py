@@ -24,7 +24,7 @@ NETWORKS = 256  # of each arm on each data set
 EPOCHS = 40_000
 X = np.linspace(-1, 1, 201)
 
-ALIKE = 0.02  # root mean square difference of the answers within one minimum
+ALIKE = 0.001  # root mean square difference of the answers within one minimum; they run over ±1
 IDLE = 0.02  # a neuron's part of the answer varies less than this, as a standard deviation
 SATURATED = 0.9  # of |tanh|, at nine of ten x
 DOUBLED = 0.99  # correlation over x of what two neurons give, or of one and the other's negative

@@ -150,7 +150,7 @@ def draw_ratios(
     compared = compared[compared[mark].isin(marks)]
     across = columns or max(1, len(panels))
     down = max(1, math.ceil(len(panels) / across))
-    height = (0.9 + max(0.38, 0.15 * len(marks)) * len(rows)) * down
+    height = 0.9 + max(0.38, 0.15 * len(marks)) * len(rows)  # of each row of panels
     figure, axes = new_figure(down, across, height=height, width=PAGE, sharey=True)
     if len(panels) == 0:
         plot_ratios(compared, axes[0, 0], rows, marks, row, mark)
