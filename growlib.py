@@ -680,7 +680,7 @@ class Growth(ABC):
     opens : {"neurons", "rate", "nothing", "training"}
         What the gates act on: the neurons, the learning rate of all other weights, or nothing. With
         "training" all neurons take part, but the weights of a neuron have no gradient while its
-        gate is shut.
+        gate is shut, as a staircase's are before their time.
 
     Raises
     ------
@@ -780,9 +780,9 @@ class AuxiliaryWeight(Growth):
 
     The other fields are those of `Growth`, and two more for controls. With `mask` "staircase" the
     neurons open one by one from the first, with "reversed" from the last, with "shared" all at
-    once. With "steps" they open from the first, too, but a gate jumps from 0 to 1 when its time
-    comes. With `learns_from` "size" the size loss alone moves N, so that it does not depend on the
-    task.
+    once. With "steps" they open from the first, too, but the gate of neuron m jumps from 0 to 1 as
+    soon as N is above m - 1. With `learns_from` "size" the size loss alone moves N, so that it does
+    not depend on the task.
     """
 
     masks = ("staircase", "shared", "reversed", "steps")
@@ -1706,8 +1706,9 @@ class _Autograd:
 
     def counted(self, own, gradient):
         """Return `own` after a step of the neurons that have a gradient or had one."""
-        _, (hidden, _) = unpack(gradient, self.block.shapes)
-        counts = (hidden[0] != 0) | (own[0] < 1)
+        _, (hidden, output) = unpack(gradient, self.block.shapes)
+        has_gradient = (hidden[0] != 0) | (output[1:] != 0).any(1)  # (H, T)
+        counts = has_gradient | (own[0] < 1)
         return torch.where(counts, torch.stack([0.9 * own[0], 0.999 * own[1]]), own)
 
     def own_corrections(self, corrections, own):
@@ -1943,10 +1944,13 @@ def _flops(task, widths):
 def _prune(state, block, left=1):
     """Return the state with neurons sorted by their weights' norms, and the size nearer its target.
 
-    With this pruning so many are `left`; the last one brings the size to its target.
+    Neurons that are shut come last, whatever their weights, so that none comes back that an earlier
+    pruning took out. With this pruning so many are `left`; the last brings the size to its target.
     """
     _, (hidden, output) = unpack(state.theta, block.shapes)
     norms = hidden.square().sum(0) * output[1:].square().sum(1)  # (H, T)
+    shut = block.growth.shut(state.theta[0], hidden.shape[1])
+    norms = torch.where(shut, -1.0, norms)
     order = norms.argsort(dim=0, descending=True, stable=True)
 
     def sorted_by_norm(rows):
@@ -2049,14 +2053,14 @@ def fit(
     seed : int
         Determines the random numbers of all trials.
     optimizer : {"gd", "adam", "momentum"}
-        Plain gradient descent, Adam with 0.9, 0.999 and 1e-8, or gradient descent with momentum
-        0.9.
+        Plain gradient descent, Adam with 0.9, 0.999 and 1e-8, or gradient descent with momentum:
+        a step along m = 0.9 m + gradient.
     schedule : {"constant", "cosine"}
         Whether all learning rates are constant, or fall to 0 over the longest of the `epochs` as
         half a period of a cosine.
     counts : {"network", "neuron"}
-        Which steps Adam counts for its correction of young averages: those of the network, or for
-        each neuron those since its first gradient. For one hidden layer.
+        Which steps Adam counts for its bias correction: those of the network, or for each neuron
+        those since one of its weights first had a gradient. For one hidden layer.
     batch : int, optional
         Points in a mini-batch. An epoch is then one pass over the training points in a new order,
         with one step for each batch.
@@ -2080,8 +2084,8 @@ def fit(
     newborn_scale : float
         Factor on the first outgoing weights of the neurons that are shut at the start.
     prune_at : int or sequence of int
-        The epoch after which the network is pruned to its target; 0 for never. After each of
-        several epochs it is pruned, so that its size gets there in equal steps. The neurons are
+        The epoch after which the network is pruned to its target; 0 for never. With several
+        epochs the size goes there in as many equal steps, one after each. The neurons are
         sorted by the product of the norms of their incoming and outgoing weights, largest first,
         and the size is set to its target, so that the last neurons shut. For one hidden layer.
     control : str
@@ -2252,8 +2256,10 @@ def _check_against(growth, settings):
         in_order = prune_at == sorted(set(prune_at))
         _require(in_order, "prune_at", prune_at, "an epoch, or several in increasing order")
         one_by_one = len(settings.widths) == 1 and growth.mask in ("staircase", "neuron")
+        one_by_one = one_by_one and growth.opens == "neurons"
         takes = (
-            "an epoch before the last, with one hidden layer whose neurons open one after the other"
+            "an epoch before the last, with one hidden layer and the mask staircase or neuron, "
+            "whose gates open neurons"
         )
         before_the_end = prune_at[-1] < settings.epochs[-1]
         _require(one_by_one and before_the_end, "prune_at", shown, takes)

@@ -710,7 +710,10 @@ def _count_steps(own, g, first, last, factors):
     for h in range(first, last):
         for j in range(len(g.size)):
             factors[:, h, j] = 1.0
-            if g.hidden[0, h, j] != 0 or own[0, h, j] < 1:
+            counts = g.hidden[0, h, j] != 0 or own[0, h, j] < 1
+            for o in range(g.output.shape[1]):
+                counts = counts or g.output[1 + h, o, j] != 0
+            if counts:
                 own[0, h, j] *= 0.9
                 own[1, h, j] *= 0.999
                 factors[0, h, j] = 1.0 / (1.0 - own[0, h, j])

@@ -17,9 +17,9 @@ NEXT_DRAW = 10**9
 
 @dataclass(frozen=True, repr=False)
 class OtherStart(AuxiliaryWeight):
-    """The auxiliary weight with other first weights than the trial's own, on the same data.
+    """The auxiliary weight with one of several first weights of a trial, on the same data.
 
-    `draw` counts them, from 0 for the trial's own. Several trainings that differ in it are what a
+    `draw` counts them; 0 is the trial's own. Several trainings that differ in it are what a
     person does who trains anew and keeps the best.
     """
 

@@ -331,8 +331,26 @@ def test_pruning_at_several_epochs_takes_the_same_number_of_neurons_each_time():
     assert (run.finals["size"] == 3).all()
 
 
+def test_a_neuron_that_was_pruned_does_not_come_back():
+    """The first pruning shuts the third neuron; its weights then are the largest of all."""
+    growth = growlib.AuxiliaryWeight(start=3.0, target=1.0, frozen=True, feeds=0.0)
+    x = torch.zeros(1, 3, 1)
+    block = block_of(growth, x, x[0], widths=[3])
+    theta = torch.ones(14, 1, dtype=torch.float64)
+    theta[0] = 3
+    theta[-3:] = torch.tensor([[3.0], [2.0], [1.0]])  # the outgoing weights
+    own = torch.ones(2, 3, 1, dtype=torch.float64)
+    once = growlib._prune(state_of(theta, own=own), block, left=2)
+    assert once.theta[0] == 2
+    once.theta[-1] = 100
+    twice = growlib._prune(once, block)
+    assert twice.theta[0] == 1
+    assert twice.theta[-3:, 0].tolist() == [3, 2, 100]
+
+
 def test_pruning_takes_the_optimizers_record_along():
     theta = torch.arange(1.0, 15.0, dtype=torch.float64)[:, None]
+    theta[0] = 3.0
     own = torch.tensor([[0.1, 0.2, 0.3]] * 2, dtype=torch.float64)[..., None]
     state = state_of(theta, mean=10 * theta, square=100 * theta, own=own)
     x = torch.zeros(1, 3, 1)
@@ -341,11 +359,11 @@ def test_pruning_takes_the_optimizers_record_along():
     torch.testing.assert_close(pruned.mean[1:], 10 * pruned.theta[1:])
     torch.testing.assert_close(pruned.square[1:], 100 * pruned.theta[1:])
     assert pruned.theta[0] == 2
-    assert pruned.mean[0] == 10
+    assert pruned.mean[0] == 30
     assert pruned.decay is state.decay
     neurons = (pruned.theta[-3:] - theta[-3]) % 3  # the places where they were: 0, 1, 2
     assert pruned.own[0].tolist() == own[0, neurons[:, 0].long()].tolist()
     assert sorted(pruned.theta[1:, 0].tolist()) == sorted(theta[1:, 0].tolist())
     assert not torch.equal(pruned.theta[1:], theta[1:])
     assert state.theta is theta
-    assert theta[0] == 1
+    assert theta[0] == 3

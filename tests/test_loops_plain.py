@@ -471,10 +471,12 @@ class Reference:
             return self.mean
         counts = np.ones(gradient.shape, bool)
         if self.networks.counts:
-            # A neuron's steps are counted from the first in which its bias has a gradient.
+            # A neuron's steps are counted from the first in which it has a gradient.
             neuron = self.networks.neuron_of_row
-            has_begun = (gradient[1 : 1 + WIDTH] != 0) | (self.steps[1 : 1 + WIDTH] > 0)
-            counts[neuron >= 0] = has_begun[neuron[neuron >= 0]]
+            for h in range(WIDTH):
+                mine = neuron == h
+                has_begun = (gradient[mine] != 0) | (self.steps[mine] > 0)
+                counts[mine] = has_begun.any(0)
         self.steps += counts
         self.mean = 0.9 * self.mean + 0.1 * gradient
         self.square = 0.999 * self.square + 0.001 * gradient**2

@@ -495,6 +495,7 @@ def losses_of_control(row, name, arm):
 
 
 OPPONENTS = {
+    "pruned, equal operations",
     "grown",
     "static",
     "static without the size input",

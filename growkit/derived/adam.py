@@ -1,8 +1,8 @@
 """Why growing wins under Adam: `data/adam.csv`.
 
-The studies whose names begin with "adam-" train networks that end with exactly five neurons (in
-"adam-map" with other numbers, too) and are not told their size, each at its best rate. Here each of
-them is compared with static networks of the same data and first weights.
+The networks of the studies whose names begin with "adam-" end with five neurons (in "adam-map" with
+other numbers, and those called "ten neurons" with ten) and are not told their size. Each has its
+best rate. Here each of them is compared with static networks of the same data and first weights.
 
     adam-ladder     from static to growing, one change at a time
     adam-rates      growing and static networks at every rate, the same for both
@@ -36,9 +36,10 @@ MEASURES = ("ratio of medians", "probability")
 RESAMPLES = 1000
 PERMUTATIONS = 9999
 
-# The rungs between static and growing networks, each with the words of the figure. The first moves
-# moments alone, the second lets neurons train one after the other, then they also take part one
-# after the other, then their gates open gradually, and at last the task has a say in when.
+# The rungs between static and growing networks, each with the words of the figure. The first is a
+# control by itself: it sets a neuron's moments and step count back when its gate would open. The
+# second lets neurons train one after the other, then they also take part one after the other, then
+# their gates open gradually, and at last the task has a say in when.
 LADDER = {
     "moments reset one by one": "moments reset one by one",
     "delayed training": "trained one after the other",
@@ -86,7 +87,7 @@ EXPECTED = {
     "best of 8 trainings": 1.0,
 }
 
-# A rung is compared with static networks as they are, unless these have another optimizer.
+# A rung is compared with static networks as they are, or with those of its schedule or optimizer.
 REFERENCES = {
     "cosine": "cosine",
     "cosine, delayed training": "cosine",
@@ -278,7 +279,8 @@ def with_shares(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with the column `share`: how much of the lead of growing a rung has.
 
     It is the logarithm of a rung's ratio of medians over that of growing networks as they are, on
-    the same task and after the same epochs, with the same optimizer. NaN for other measures.
+    the same task and after the same epochs, with the same optimizer and schedule. So it is 1 for
+    "cosine" and "momentum" by definition. NaN for other measures.
     """
     ratio = table["estimate"].where(table["measure"] == "ratio of medians")
     leads = table.assign(log=np.log(ratio))
