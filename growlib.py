@@ -2082,7 +2082,8 @@ def fit(
     output_scale : float
         Factor on the first weights of the output layer (not on its biases).
     newborn_scale : float
-        Factor on the first outgoing weights of the neurons that are shut at the start.
+        Factor on the first outgoing weights of the neurons that are shut at the start, which are
+        others in each arm.
     prune_at : int or sequence of int
         The epoch after which the network is pruned to its target; 0 for never. With several
         epochs the size goes there in as many equal steps, one after each. The neurons are
