@@ -262,7 +262,7 @@ def holm(p: Sequence[float]) -> np.ndarray:
     scaled = np.sort(p) * factors
     # The correction keeps the order of the p-values, and a probability is at most 1.
     corrected = np.minimum(np.maximum.accumulate(scaled), 1)
-    places = stats.rankdata(p, "ordinal") - 1
+    places = stats.rankdata(p, "ordinal").astype(int) - 1
     return corrected[places]
 
 

@@ -632,6 +632,7 @@ def test_an_average_that_did_not_grow_says_so_at_its_next_update():
         average.update_parameters(net)
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python")  # says torch on 3.13.0
 @pytest.mark.parametrize("in_place", [True, False])
 def test_a_compiled_model_is_compiled_anew(in_place):
     net = two_layers()

@@ -36,6 +36,7 @@ TESTING = (
     "dask-jobqueue",
     "hypothesis",
     "ipykernel",
+    "mnist1d",
     "numpydoc",
     "papermill",
     "psutil",

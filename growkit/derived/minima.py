@@ -9,6 +9,7 @@ this module tells whether an arm finds the best minimum more often, or other one
 import numpy as np
 import pandas as pd
 from scipy.cluster import hierarchy
+from scipy.spatial import distance
 
 import growlib
 from growkit import studies
@@ -110,7 +111,7 @@ def minima(answers: np.ndarray, losses: np.ndarray) -> np.ndarray:
     found = np.full(len(answers), -1)
     if finite.sum() < 2:
         return found
-    distances = hierarchy.distance.pdist(answers[finite]) / np.sqrt(answers.shape[1])
+    distances = distance.pdist(answers[finite]) / np.sqrt(answers.shape[1])
     chains = hierarchy.fcluster(hierarchy.linkage(distances, "single"), ALIKE, "distance")
     medians = pd.Series(losses[finite]).groupby(chains).median()
     sizes = pd.Series(chains).value_counts()
