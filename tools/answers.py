@@ -122,8 +122,8 @@ def why_it_helps() -> str:
     return (
         "Under gradient descent the size input harms networks that start large: without it, at "
         f"best rates, growing leads on {ahead} of {len(unfed)} targets. Under Adam it leads far on "
-        f"one; neurons trained in turn have {delayed['share']:.0%} of that. The controller's lead "
-        "needs its gate."
+        f"one; neurons trained in turn have {delayed['share']:.0%} of that. The controller's "
+        "published lead needs its gate."
     )
 
 

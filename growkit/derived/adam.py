@@ -134,7 +134,7 @@ def compared(
     opponents = finals["adam-opponents"]
     return pd.concat(
         [
-            of_ladder(ladder, resamples),
+            of_ladder(ladder, resamples).assign(study="adam-ladder"),
             of_rates(finals["adam-rates"], resamples),
             of_ladder(finals["adam-long"], resamples).assign(study="adam-long"),
             of_opponents(opponents, static, resamples),
@@ -181,8 +181,8 @@ def of_claims(
             against[name] = others[others["control"] == control]
         for name, reference in against.items():
             one = over(rows, reference, resamples, permutations, statistics.MEASURES)
-            about = {"study": "claims", "control": "as it is", "arm": "growing", "reference": name}
-            found.append(one.assign(task=task, epochs=rows["epochs"].max(), **about))
+            about = {"study": "claims", "reference": name}
+            found.append(one.assign(**about))
     return pd.concat(found, ignore_index=True)
 
 
@@ -222,29 +222,17 @@ def of_ladder(finals: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row per task, epochs, rung and measure, as `compare` returns it, with the columns study,
-        control, arm, reference, `lr` and `reference_lr` (the learning rates of both), `operations`
-        (the operations of the rung, over those of the static networks) and `share`, which is the
+        A row per task, epochs, rung and measure, as `over` returns it, with the column `share`: the
         logarithm of the ratio of medians over that of growing networks as they are.
     """
     found = []
-    for (task, epochs), rows in finals.groupby(["task", "epochs"], sort=False):
+    for _, rows in finals.groupby(["task", "epochs"], sort=False):
         arms = dict(list(rows.groupby(["control", "arm"], sort=False)))
         for control, arm in arms:
             reference = (REFERENCES.get(control, "as it is"), "static")
             if (control, arm) == reference:
                 continue
-            one = over(arms[control, arm], arms[reference], resamples)
-            found.append(
-                one.assign(
-                    study="adam-ladder",
-                    task=task,
-                    epochs=epochs,
-                    control=control,
-                    arm=arm,
-                    reference=reference[0],
-                )
-            )
+            found.append(over(arms[control, arm], arms[reference], resamples))
     return with_shares(pd.concat(found, ignore_index=True))
 
 
@@ -255,7 +243,13 @@ def over(
     permutations: int = 0,
     measures: Sequence[str] = MEASURES,
 ) -> pd.DataFrame:
-    """Return networks over reference networks of the same trials, a row per measure."""
+    """Return networks over reference networks of the same trials, a row per measure.
+
+    The rows are those of `compare`, with the task, epochs, control and arm of the networks, the
+    control of the reference as `reference`, the learning rates of both, `lr` and `reference_lr`,
+    and `operations`: those of the networks over those of the reference.
+    """
+    first = changed.iloc[0]
     both = pd.concat([changed.assign(arm="changed"), reference.assign(arm="reference")])
     both = both.assign(pair="all")  # one group, whatever differs between the two
     compared = statistics.compare(
@@ -269,6 +263,11 @@ def over(
         permutations=permutations,
     )
     return compared.drop(columns=["pair", "against"]).assign(
+        task=first["task"],
+        epochs=changed["epochs"].max(),
+        control=first["control"],
+        arm=first["arm"],
+        reference=reference["control"].iloc[0],
         lr=changed["lr"].median(),
         reference_lr=reference["lr"].median(),
         operations=changed["flops"].median() / reference["flops"].median(),
@@ -297,14 +296,16 @@ def of_rates(finals: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
     The parameters and columns are those of `of_ladder`, without the shares.
     """
     found = []
-    for (task, _), rows in finals.groupby(["task", "lr"], sort=False):
-        arms = dict(list(rows.groupby(["control", "arm"], sort=False)))
-        reference = arms.pop(("as it is", "static"))
-        for (control, arm), changed in arms.items():
-            one = over(changed, reference, resamples)
-            about = {"study": "adam-rates", "control": control, "arm": arm}
-            found.append(one.assign(task=task, epochs=rows["epochs"].max(), **about))
-    return pd.concat(found, ignore_index=True).assign(reference="as it is")
+    for _, rows in finals.groupby(["task", "lr"], sort=False):
+        found += over_static(rows, resamples)
+    return pd.concat(found, ignore_index=True).assign(study="adam-rates")
+
+
+def over_static(finals: pd.DataFrame, resamples: int) -> list[pd.DataFrame]:
+    """Return every control and arm over the static networks as they are, of one setting."""
+    arms = dict(list(finals.groupby(["control", "arm"], sort=False)))
+    reference = arms.pop(("as it is", "static"))
+    return [over(changed, reference, resamples) for changed in arms.values()]
 
 
 def of_opponents(finals: pd.DataFrame, static: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
@@ -320,20 +321,10 @@ def of_opponents(finals: pd.DataFrame, static: pd.DataFrame, resamples: int = 20
         As in `growkit.statistics.compare`.
     """
     found = []
-    for (task, control), rows in finals.groupby(["task", "control"], sort=False):
-        reference = static[static["task"] == task]
-        one = over(rows, reference, resamples)
-        found.append(
-            one.assign(
-                study="adam-opponents",
-                task=task,
-                epochs=rows["epochs"].max(),
-                control=control,
-                arm="opponent",
-                reference="as it is",
-            )
-        )
-    return pd.concat(found, ignore_index=True)
+    for (task, _), rows in finals.groupby(["task", "control"], sort=False):
+        found.append(over(rows, static[static["task"] == task], resamples))
+    about = {"study": "adam-opponents", "arm": "opponent"}
+    return pd.concat(found, ignore_index=True).assign(**about)
 
 
 def of_restarts(finals: pd.DataFrame, static: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
@@ -354,17 +345,9 @@ def of_restarts(finals: pd.DataFrame, static: pd.DataFrame, resamples: int = 200
             chosen = tried.loc[losses.groupby(tried["trial"]).idxmin()]
             one = over(chosen, first, resamples)
             one["operations"] *= count
-            found.append(
-                one.assign(
-                    study="adam-restarts",
-                    task=task,
-                    epochs=others["epochs"].max(),
-                    control=f"best of {count} trainings",
-                    arm="opponent",
-                    reference="as it is",
-                )
-            )
-    return pd.concat(found, ignore_index=True)
+            found.append(one.assign(control=f"best of {count} trainings"))
+    about = {"study": "adam-restarts", "arm": "opponent", "reference": "as it is"}
+    return pd.concat(found, ignore_index=True).assign(**about)
 
 
 def of_map(finals: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
@@ -380,14 +363,8 @@ def of_map(finals: pd.DataFrame, resamples: int = 200) -> pd.DataFrame:
     found = []
     for axis, at in axes_of_map(finals).items():
         for value, rows in finals[at].groupby(axis):
-            arms = dict(list(rows.groupby(["control", "arm"], sort=False)))
-            reference = arms["as it is", "static"]
-            for (control, arm), changed in arms.items():
-                if (control, arm) != ("as it is", "static"):
-                    one = over(changed, reference, resamples)
-                    about = {"control": control, "arm": arm, "axis": axis, "at": value}
-                    found.append(one.assign(task=rows["task"].iloc[0], **about))
-    return pd.concat(found, ignore_index=True).assign(study="adam-map", reference="as it is")
+            found += [one.assign(axis=axis, at=value) for one in over_static(rows, resamples)]
+    return pd.concat(found, ignore_index=True).assign(study="adam-map")
 
 
 def axes_of_map(finals: pd.DataFrame) -> dict[str, pd.Series]:
