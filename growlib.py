@@ -631,6 +631,9 @@ def task(name: str | Task, **options) -> Task:
 
 # ------------------------------------------------------------------------------------------- growth
 
+# exp(-νm) adds up to nine tenths of its endless sum over the first ⌈NINE_TENTHS/ν⌉ neurons.
+NINE_TENTHS = -math.log(1 - 0.9)
+
 # What may differ between networks that train side by side.
 VARIED = ("start", "target", "coupling", "frozen")
 
@@ -681,6 +684,8 @@ class Growth(ABC):
         What the gates act on: the neurons, the learning rate of all other weights, or nothing. With
         "training" all neurons take part, but the weights of a neuron have no gradient while its
         gate is shut, as a staircase's are before their time.
+    rests : bool
+        Whether the hidden layers keep their weights, so that the output layer alone is trained.
 
     Raises
     ------
@@ -701,6 +706,7 @@ class Growth(ABC):
     feeds: float = field(default=1.0, **_CONTROL)
     forgets: bool | str = field(default=False, **_CONTROL)
     opens: str = field(default="neurons", **_CONTROL)
+    rests: bool = field(default=False, **_CONTROL)
 
     def __post_init__(self):
         for name in ("start", "target", "coupling", "speed", "feeds", "start_noise"):
@@ -715,6 +721,7 @@ class Growth(ABC):
         _require(are_bools, "frozen", self.frozen, "True or False, or one for each trial")
         known = isinstance(self.forgets, bool) or self.forgets == "neuron"
         _require(known, "forgets", self.forgets, "True, False or neuron")
+        _require(isinstance(self.rests, bool), "rests", self.rests, "True or False")
 
     @abstractmethod
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
@@ -781,11 +788,13 @@ class AuxiliaryWeight(Growth):
     The other fields are those of `Growth`, and two more for controls. With `mask` "staircase" the
     neurons open one by one from the first, with "reversed" from the last, with "shared" all at
     once. With "steps" they open from the first, too, but the gate of neuron m jumps from 0 to 1 as
-    soon as N is above m - 1. With `learns_from` "size" the size loss alone moves N, so that it does
-    not depend on the task.
+    soon as N is above m - 1. With "exponential" the size is no number of neurons but a rate ν: the
+    gate of neuron m is proportional to exp(-νm), and the gates of the first ⌈2.3/ν⌉ neurons, which
+    are nine tenths of an endless sum, add up to 1. With `learns_from` "size" the size loss alone
+    moves N, so that it does not depend on the task.
     """
 
-    masks = ("staircase", "shared", "reversed", "steps")
+    masks = ("staircase", "shared", "reversed", "steps", "exponential")
     most = math.inf
 
     start: float = 0.0  # N0, neurons; paper: 0 for growing, 5 for grown
@@ -810,6 +819,8 @@ class AuxiliaryWeight(Growth):
 
     def gate(self, size: torch.Tensor, width: int) -> torch.Tensor:
         """Return the gate of every neuron, (width, T), 0 ... 1, for sizes (T,) in neurons."""
+        if self.mask == "exponential":
+            return _exponential(size, width)
         steps = self.steps(size, width)
         if self.mask == "steps":
             return (steps > 0).to(steps.dtype)
@@ -819,8 +830,20 @@ class AuxiliaryWeight(Growth):
         """Return the derivative of every gate by the size (T,), (width, T), 1/neuron."""
         if self.mask == "steps":
             return torch.zeros_like(size).expand(width, -1)
+        if self.mask == "exponential":
+            gate = _exponential(size, width)
+            places = torch.arange(width, device=size.device)[:, None]
+            return torch.where(size > 0, gate * ((gate * places).sum(0) - places), 0.0)
         slope = staircase_slope(self.steps(size, width))
         return slope / (width if self.mask == "shared" else 1)
+
+
+def _exponential(rate, width):
+    """Return the gates of the mask "exponential", (width, T), at rates ν (T,)."""
+    places = torch.arange(width, device=rate.device)[:, None]
+    count = torch.ceil(NINE_TENTHS / rate.clamp(min=NINE_TENTHS / width))
+    importance = torch.exp(-rate.clamp(min=0) * places) * (places < count)
+    return importance / importance.sum(0)
 
 
 @dataclass(frozen=True, repr=False)
@@ -1652,6 +1675,10 @@ class _Autograd:
         gradient[0] = forces.heeds * gradient[0] + pull
         if growth.opens == "training":
             gradient[self.of_neurons(growth.shut(size, settings.widths[0]))] = 0
+        if growth.rests:
+            _, (*hidden_layers, _) = unpack(gradient, self.block.shapes)
+            for layer in hidden_layers:  # views, so this changes the gradient
+                layer[:] = 0
 
         change, state = self.change(state, gradient)
         rate = forces.lr * scale
@@ -1758,6 +1785,7 @@ class _Loops:
             optimizer=loops.OPTIMIZERS.index(settings.optimizer),
             forgets=loops.FORGETS.index(growth.forgets),
             counts=settings.counts == "neuron",
+            rests=growth.rests,
         )
         forces = loops.Forces(*(force.numpy() for force in block.forces))
         shape = (task.inputs, settings.widths[0], task.outputs, len(block.places))
@@ -1902,7 +1930,7 @@ def _measure(state, y_hat, block, epoch):
     y = block.y.double()
     train = slice(task.train_points)
     test = slice(task.train_points, None)
-    a_neuron = _flops(task, widths)  # for one point and step
+    a_neuron = _flops(task, widths, growth.rests)  # for one point and step
     steps = math.ceil(task.train_points / (settings.batch or task.train_points))
     points_of_a_step = task.train_points / steps  # on average: the last batch may be smaller
     record = {
@@ -1928,16 +1956,20 @@ def _measure(state, y_hat, block, epoch):
     return {name: value.cpu().numpy() for name, value in record.items()}
 
 
-def _flops(task, widths):
+def _flops(task, widths, rests=False):
     """Return the operations for one neuron and point in a step, averaged over the layers.
 
-    A tanh counts as one; with one input and one output there are 13.
+    A tanh counts as one; with one input and one output there are 13. Where the hidden layer
+    `rests`, no gradient is computed for it.
     """
     operations = 0
     fan_ins = [task.inputs, *widths[:-1]]
     fan_outs = [*widths[1:], task.outputs]
     for fan_in, neurons, fan_out in zip(fan_ins, widths, fan_outs, strict=True):
-        operations += (3 + 4 * fan_in + 6 * fan_out) * neurons
+        of_a_neuron = 3 + 4 * fan_in + 6 * fan_out
+        if rests:
+            of_a_neuron = 2 + 2 * fan_in + 4 * fan_out
+        operations += of_a_neuron * neurons
     return operations / sum(widths)
 
 

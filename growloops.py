@@ -197,12 +197,13 @@ MASKS = (
     ("ControllerMask", "shared"),
     ("ControllerMask", "neuron"),
     ("AuxiliaryWeight", "steps"),
+    ("AuxiliaryWeight", "exponential"),
 )
 OPENS = ("neurons", "rate", "nothing", "training")
 OPTIMIZERS = ("gd", "adam", "momentum")
 FORGETS = (False, True, "neuron")
 SQUARED, LOGISTIC, SOFTMAX = range(3)
-STAIRCASE, REVERSED, WHOLE_LAYER, SHARED, NEURON, STEPS = range(6)
+STAIRCASE, REVERSED, WHOLE_LAYER, SHARED, NEURON, STEPS, EXPONENTIAL = range(7)
 NEURONS, RATE, NOTHING, TRAINING = range(4)
 GD, ADAM, MOMENTUM = range(3)
 NEVER, AT_TARGET, BY_NEURON = range(3)
@@ -218,6 +219,7 @@ class Kind(NamedTuple):
     optimizer: int  # one of OPTIMIZERS
     forgets: int  # when moments are set back to 0, one of FORGETS
     counts: bool  # whether Adam counts the steps of each neuron, from its first gradient
+    rests: bool  # whether the hidden layer has no gradient
 
 
 class Forces(NamedTuple):
@@ -296,6 +298,8 @@ def open_gates(gates, size, kind):
     """Compute the gates for sizes (L,) in float64, and extend the reach to those that are open."""
     width, lanes = gates.gate.shape
     gates.mean[:] = 0
+    if kind.mask == EXPONENTIAL:
+        _open_exponentially(gates, size)
     for h in range(width):
         gate = gates.gate[h]
         slope = gates.slope[h]
@@ -309,6 +313,9 @@ def open_gates(gates, size, kind):
                 value, rise = _stair(size[j] - before)
             elif kind.mask == STEPS:
                 value = 1.0 if size[j] > before else 0.0
+            elif kind.mask == EXPONENTIAL:
+                value = float(gate[j])
+                rise = float(slope[j])
             elif kind.mask == WHOLE_LAYER:
                 value, rise = _stair(size[j] / width)
                 rise /= width
@@ -336,6 +343,25 @@ def open_gates(gates, size, kind):
         if is_open:
             gates.reach[0] = min(gates.reach[0], h)
             gates.reach[1] = max(gates.reach[1], h + 1)
+
+
+@_compiled
+def _open_exponentially(gates, rate):
+    """Compute gates that fall as exp(-νh), and their slopes, for rates ν (L,); they add up to 1."""
+    width, lanes = gates.gate.shape
+    last = -math.log(1.0 - 0.9)
+    for j in range(lanes):
+        nu = max(rate[j], 0.0)
+        count = min(width, math.ceil(last / max(rate[j], last / width)))  # rounding may exceed it
+        total = 0.0
+        moment = 0.0
+        for h in range(count):
+            total += exp(-nu * h)
+            moment += h * exp(-nu * h)
+        for h in range(width):
+            value = exp(-nu * h) / total if h < count else 0.0
+            gates.gate[h, j] = value
+            gates.slope[h, j] = value * (moment / total - h) if rate[j] > 0.0 else 0.0
 
 
 @_compiled
@@ -660,6 +686,8 @@ def step(state, gates, kind, forces, scale, work):
     last = gates.reach[1]
     if kind.opens == TRAINING:
         _rest(g, gates, first, last)
+    if kind.rests:
+        g.hidden[:] = 0
     if kind.counts:
         _count_steps(state.own, g, first, last, work.own)
 

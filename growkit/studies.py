@@ -43,7 +43,8 @@ import torch
 import tqdm.auto
 
 import growlib
-from growkit.rules import METHODS  # those of growlib, and what the kit adds to them
+from growkit import benchmark, rules
+from growkit.growths import METHODS  # those of growlib, and what the kit adds to them
 from growkit.statistics import in_thousands
 from growkit.tasks import TASKS  # likewise
 from growlib import (
@@ -82,7 +83,7 @@ DRAWN_TRIALS = 20
 MAPPED_TRIALS = 3
 
 # The columns that are stored in float64, so that rows can be selected by their values.
-CHOSEN = ("start", "target", "coupling", "lr")
+CHOSEN = ("start", "target", "coupling", "lr", "share")
 
 # The controller mask as the paper's program sets it, and as the paper's text describes it.
 READINGS = {
@@ -266,7 +267,34 @@ def published(study: str, scale: str = "paper") -> list[dict]:
         If growlib was installed without the repository, or the study that tunes this one is needed
         and not stored.
     """
+    if "benchmark" in _table(study):
+        return _of_the_benchmark(study, scale)
     return _tuned(_settings(_parts(study, scale)), study)
+
+
+def _table(study):
+    """The table of data/studies.toml that a study is made from: of the study that it tunes, if so.
+
+    Those of the benchmark of growth rules name their tasks alone.
+    """
+    table = STUDIES[_published_name(study)]
+    return STUDIES[table["tunes"]] if "tunes" in table else table
+
+
+def _of_the_benchmark(study, scale):
+    """The settings of a study of the benchmark, which `growkit.benchmark` describes."""
+    table = _table(study)
+    _choice("scale", scale, ("quick", "paper"))
+    if table["benchmark"] == "axes":
+        tuned = [f"rules-{group}-tuning" for group in benchmark.GROUPS]
+        settings = benchmark.axes(pd.concat([stored(name) for name in tuned]))
+        return settings if scale == "paper" else benchmark.quick(settings)
+    tasks = benchmark.GROUPS[table["benchmark"]]
+    if "tunes" in STUDIES[study]:
+        settings = benchmark.tuning(tasks)
+    else:
+        settings = benchmark.judged(tasks, stored(_tuning_of(study)))
+    return settings if scale == "paper" else benchmark.quick(settings)
 
 
 def _tuned(settings, study):
@@ -412,7 +440,15 @@ def is_stored(study: str) -> bool:
     about = about_stored(study)
     if about.get("method") != growlib.METHOD:
         return False
-    return about["settings"] == [_described(setting) for setting in published(study)]
+    return about["settings"] == _settings_for_file(study, published(study))
+
+
+def _settings_for_file(study, settings):
+    """What a file says of the settings of a study: those of the benchmark are too many to list."""
+    described = [_described(setting) for setting in settings]
+    if "benchmark" in _table(study):
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    return described
 
 
 # --------------------------------------------------------------------------- from settings to cells
@@ -488,6 +524,8 @@ def _cell(shared, networks):
 def _seconds(setting):
     """How long one core trains one network of a setting, within a factor of two or so."""
     learned = task(setting["task"], **setting.get("options", {}))
+    if "budget" in setting:
+        return setting["budget"] / CORE_FLOPS
     epochs = np.max(setting.get("epochs", _FIT_ARGUMENTS["epochs"].default))
     widths = _wholes("width", setting.get("width", _FIT_ARGUMENTS["width"].default))
     operations = _flops(learned, widths) * sum(widths)
@@ -501,10 +539,18 @@ def _compute(cell, report=None):
     """Train the networks of a cell and return what is kept of them, the three `FRAMES`."""
     learned = task(cell["task"], **cell.get("options", {}))
     kept = _whole("kept", cell.get("kept", KEPT_TRIALS))
-    arguments = {
-        name: value for name, value in cell.items() if name not in ("task", "options", "kept")
-    }
+    not_of_fit = ("task", "options", "kept", "budget", "shares")
+    arguments = {name: value for name, value in cell.items() if name not in not_of_fit}
+    if "budget" in cell:
+        epochs = benchmark.epochs_within(learned, cell["growth"], cell["width"], cell["budget"])
+        arguments |= {"epochs": epochs, "log_every": epochs[-1]}
     run = fit(learned, progress=report, **arguments)
+    if "budget" in cell:
+        finals = benchmark.at_shares(run.finals, cell["budget"], cell["shares"])
+        finals = finals.drop(columns=["flops_done", "accuracy_fresh"])
+        no_curves = run.networks.iloc[:0].assign(kind="prediction")
+        history = run.history[run.history["trial"] < kept]
+        return {"finals": finals, "history": history, "curves": no_curves}
     curves = [_on_a_grid(run, kept)]
     if learned.classes:
         curves.append(run.confusion().assign(kind="confusion"))
@@ -585,7 +631,11 @@ class _Finished(NamedTuple):
 
 def _cell_path(cell):
     """The file that holds a finished cell, named by its settings and the method number."""
-    text = json.dumps([growlib.METHOD, FRAMES, _described(cell)], sort_keys=True)
+    parts = [growlib.METHOD, FRAMES, _described(cell)]
+    rule = getattr(cell["growth"], "rule", None)
+    if rule is not None:  # a rule that was edited gives other results
+        parts.append(inspect.getsource(rules.find(rule)))
+    text = json.dumps(parts, sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()[:24]
     return growlib.HOME / ".cache" / "cells" / f"{key}.parquet"
 
@@ -897,14 +947,44 @@ def study(
     """
     if grid is None and is_stored(name):
         return stored(name)
-    settings = published(name) if grid is None else _settings(grid)
+    if grid is not None:
+        return of_settings(name, _settings(grid), workers, client)
+    settings = published(name)
     finished = _computed(name, _cells(settings), _whole("workers", workers), client)
-    kept_rows = None if grid is not None else STUDIES[name].get("kept_rows")
-    frames = _select([cell.frames for cell in finished], kept_rows)
-    if grid is None:
-        minutes = sum(cell.core_minutes for cell in finished)
-        _write_study(name, settings, frames, minutes)
+    frames = _select([cell.frames for cell in finished], STUDIES[name].get("kept_rows"))
+    minutes = sum(cell.core_minutes for cell in finished)
+    _write_study(name, settings, frames, minutes)
     return with_sums(frames["finals"])
+
+
+def of_settings(
+    name: str, settings: Sequence[Mapping], workers: int = 2, client=None
+) -> pd.DataFrame:
+    """Return the finals of a study whose settings are given one by one.
+
+    Parameters
+    ----------
+    name : str
+        The label of the progress bar.
+    settings : sequence of mappings
+        As `published` returns them.
+    workers, client
+        As in `study`, which also keeps its cells in the same way.
+
+    Returns
+    -------
+    DataFrame
+        A row for each setting, trial and final epoch.
+
+    Raises
+    ------
+    ValueError
+        If the settings hold what `fit` does not take, or the cache cannot be written.
+    RuntimeError
+        If a worker process died. The cells that were finished stay in the cache.
+    """
+    finished = _computed(name, _cells(settings), _whole("workers", workers), client)
+    return with_sums(_select([cell.frames for cell in finished])["finals"])
 
 
 def _computed(name, cells, workers, client):
@@ -941,7 +1021,7 @@ def _write_study(name, settings, frames, core_minutes):
     about = {
         "study": name,
         "method": growlib.METHOD,
-        "settings": [_described(setting) for setting in settings],
+        "settings": _settings_for_file(name, settings),
         "core_minutes": round(core_minutes, 1),
         "torch": torch.__version__.split("+")[0],
         "cpu": torch.backends.cpu.get_cpu_capability(),
@@ -1026,7 +1106,7 @@ def results(study: str | Sequence[str], scale: str = "paper", **parameters) -> S
     read = scale == "paper" and not changes
     if read:
         parts = [{what: stored(name, what) for what in FRAMES} for name in names]
-        trials = about_stored(names[0])["settings"][0]["trials"]
+        trials = published(names[0])[0]["trials"]
         minutes = sum(about_stored(name)["core_minutes"] for name in names)
         spent = f"{minutes:.0f}" if minutes >= 10 else f"{minutes:.1f}"
         how = f"from data/, made in {spent} core-minutes."

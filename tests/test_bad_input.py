@@ -1209,6 +1209,7 @@ EXEMPT = {
     "Task.large": NOTHING,
     "Task.train_points": NOTHING,
     "Task.units": "takes what Task.draw gives",
+    "of_settings": "takes what published gives",
     "size_loss": TENSORS_ALONE,
     "staircase": TENSORS_ALONE,
     "staircase_slope": TENSORS_ALONE,

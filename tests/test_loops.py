@@ -132,12 +132,14 @@ GROWTHS = {
     "reversed": AuxiliaryWeight(mask="reversed"),
     "whole layer": AuxiliaryWeight(mask="shared"),
     "steps": AuxiliaryWeight(mask="steps"),
+    "exponential": AuxiliaryWeight(mask="exponential"),
     "shared": ControllerMask(),
     "neuron": ControllerMask(mask="neuron"),
     "opens the rate": AuxiliaryWeight(opens="rate"),
     "opens nothing": ControllerMask(opens="nothing"),
     "opens training": AuxiliaryWeight(opens="training"),
     "not fed": AuxiliaryWeight(feeds=0.0),
+    "rests": AuxiliaryWeight(rests=True),
     "fed less": ControllerMask(mask="neuron", feeds=0.2),
 }
 all_growths = pytest.mark.parametrize("growth", GROWTHS.values(), ids=GROWTHS)
@@ -153,6 +155,7 @@ def loops_of(growth, shape, dtype="float64", loss="squared", few=True):
         optimizer=growloops.GD,
         forgets=growloops.NEVER,
         counts=False,
+        rests=growth.rests,
     )
     forces = growloops.Forces(*np.ones((5, shape[-1])))
     loops = growloops.Loops(kind, forces, shape, dtype, few, np.zeros(1, np.uint8))
@@ -207,6 +210,11 @@ def test_gates_are_those_of_the_growth(growth, dtype):
 @all_growths
 def test_a_gate_that_is_shut_or_open_has_exactly_no_slope_and_is_exactly_0_or_1(growth, dtype):
     width = 5
+    if growth.mask == "exponential":  # no gate is ever fully open, but those of late neurons shut
+        gates = opened(growth, [1.0], width, dtype)
+        assert (gates.gate[3:] == 0).all()
+        assert (gates.slope[3:] == 0).all()
+        return
     if growth.opens != "neurons":
         gates = opened(growth, [0, 0.3, 1], width, dtype)
         assert (gates.gate == 1).all()

@@ -143,6 +143,7 @@ class Networks:
             optimizer=growloops.OPTIMIZERS.index(self.optimizer),
             forgets=growloops.FORGETS.index(self.growth.forgets),
             counts=self.counts,
+            rests=self.growth.rests,
         )
 
     def weights(self, theta):

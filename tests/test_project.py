@@ -163,6 +163,8 @@ LAYERS = [
     {"statistics", "parameters", "remedies", "wiring"},
     {"tables", "surgery"},
     {"tasks", "rules"},
+    {"growths"},
+    {"benchmark"},
     {"studies"},
     {"derived"},
     {"figures"},

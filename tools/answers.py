@@ -4,6 +4,8 @@
 change its function here. A function computes its numbers, and checks that its words still hold.
 """
 
+import math
+
 import pandas as pd
 
 from growkit import derived, studies
@@ -313,6 +315,32 @@ def your_model() -> str:
     )
 
 
+def rules() -> str:
+    across, single = rules_at_end()
+    ahead = across[across["high_tasks"] < 0]
+    hold(ahead.empty, "no arm is clearly below the best static network over tasks")
+    wins = single[(single["p_holm"] < 0.05) & (single["estimate"] < 0)]
+    won = wins["name"].unique()
+    hold("student-teacher" in won and "bessel-sum" in won, "some win on these two")
+    hold(len(won) < single["name"].nunique() / 2, "but on most tasks none does")
+    best = wins.loc[wins["estimate"].idxmin()]
+    hold(best["name"] == "student-teacher", "the largest win is there")
+    return (
+        "Not across tasks: no arm is clearly better than the best static network of any width, at "
+        f"equal operations. On {len(won)} of {single['name'].nunique()} tasks some are; on "
+        f"student-teacher {best['arm']} ends at {math.exp(best['estimate']):.2f} of its loss. "
+        "There the width that static needs is known."
+    )
+
+
+def rules_at_end() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the benchmark's rows across tasks and of single tasks, tuned, under Adam."""
+    rows = select(derived.stored("rules"), share=1.0, ruleset="tuned", optimizer="adam")
+    rows = rows[~rows["arm"].str.startswith("static ")]
+    is_across = rows["name"] == "all"
+    return rows[is_across], rows[~is_across]
+
+
 ANSWERS = {
     "01_growth": growth,
     "02_regression": regression,
@@ -329,4 +357,5 @@ ANSWERS = {
     "13_your_data": your_data,
     "14_your_model": your_model,
     "15_under_adam": under_adam,
+    "16_rules": rules,
 }

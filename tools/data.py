@@ -34,6 +34,7 @@ from growkit.derived import (  # noqa: E402
     coupling,
     minima,
     newborn,
+    rules,
     scaling,
     your_data,
 )
@@ -58,6 +59,7 @@ TABLES = {
     "your_data": Table(your_data.compute, ("your-data",)),
     "adam": Table(adam.compute, adam.STUDIES),
     "minima": Table(minima.compute, ("adam-ladder", "adam-ladder-tuning")),
+    "rules": Table(rules.compute, rules.STUDIES),
     "claims": Table(
         claims.compute, ("coupling", *scaling.STUDIES), ("results", "controls", "adam")
     ),

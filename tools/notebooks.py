@@ -19,6 +19,8 @@ import argparse
 import ast
 import base64
 import codecs
+import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -52,10 +54,18 @@ ATTEMPTS = 3
 # does compute.
 IDLE_SECONDS = 75
 BUSY_SECONDS = 1200
-BUSY_SHARE = 0.05  # of the time on one processor; a kernel that takes more is computing
+# Of the time on one processor; a kernel that takes more is computing. On a crowded machine one gets
+# little, and an idle one takes a hundred times less than this.
+BUSY_SHARE = 0.01
 
 LOOK_SECONDS = 0.5  # between two looks at how far the notebooks are
 LOG_SECONDS = 15  # at least, between two lines about progress where the output is no terminal
+
+
+STOPPED = {
+    "quick": "stopped; the figures of the notebooks that were done stay",
+    "paper": "stopped; what was finished stays, and the same command goes on from there",
+}
 
 
 class Failed(Exception):
@@ -97,6 +107,8 @@ class Job:
         Seconds without progress after which the latest attempt was ended; 0 if it was not.
     stopped : bool
         Whether the user stopped the driver.
+    attempts : int
+        How many attempts were given up before this one.
     """
 
     source: Path
@@ -106,6 +118,7 @@ class Job:
     process: subprocess.Popen | None = None
     stalled: int = 0
     stopped: bool = False
+    attempts: int = 0
 
     @property
     def executed(self) -> Path:
@@ -128,7 +141,12 @@ class Job:
         environment = os.environ | {
             "GROWLIB_PROGRESS": str(self.progress_file),
             "OMP_NUM_THREADS": str(threads),
+            "TMPDIR": str(self.folder),  # so that what a kernel leaves behind goes with it
         }
+        # matplotlib warns if it cannot write below the home; `main` speaks of a missing numba.
+        environment.setdefault("MPLCONFIGDIR", str(ROOT / ".cache" / "matplotlib"))
+        ignored = [environment.get("PYTHONWARNINGS"), "ignore:numba cannot be imported"]
+        environment["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -191,6 +209,8 @@ class Job:
         training = self.training()
         if training:
             text += f" ({training})"
+        if self.attempts:
+            text += f", attempt {self.attempts + 1}, since its kernel was silent"
         return text
 
 
@@ -373,8 +393,10 @@ def run(job: Job, parameters: dict, threads: int) -> dict:
         said = follow(job)
         # Another attempt helps if a reply of the kernel was lost, or if two kernels chose the same
         # port.
-        if not job.stalled and "Address already in use" not in said:
+        again = job.stalled or "Address already in use" in said
+        if job.stopped or not again:
             break
+        job.attempts += 1
     return checked_book(job, said)
 
 
@@ -461,7 +483,8 @@ def checked_book(job: Job, said: str) -> dict:
 
     book = {"cells": []}
     if job.executed.exists():
-        book = json.loads(job.executed.read_text())
+        with contextlib.suppress(ValueError):  # it was cut off, since the disk is full
+            book = json.loads(job.executed.read_text())
     for problem in problems(book):
         raise Failed(f"{name}: {problem}")
 
@@ -836,8 +859,23 @@ def main(arguments: list[str] | None = None) -> int:
         display.say(str(refusal))
         return 2
 
-    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(NOTEBOOKS_AT_ONCE) as pool:
-        jobs = [Job(source, Path(temporary) / source.stem) for source in sources]
+    try:
+        # Said before hours of training, not after them.
+        result_folders(chosen.scale, chosen.parameters)
+        temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    except OSError as error:
+        where = error.filename or "the folder for temporary files"
+        display.say(f"{where} cannot be written ({error.strerror})")
+        return 1
+    if importlib.util.find_spec("numba") is None:
+        display.say("numba is not installed, so networks train by autograd, many times slower")
+
+    with (
+        contextlib.ExitStack() as afterwards,
+        temporary,
+        ThreadPoolExecutor(NOTEBOOKS_AT_ONCE) as pool,
+    ):
+        jobs = [Job(source, Path(temporary.name) / source.stem) for source in sources]
         try:
             if chosen.scale == "paper" and not chosen.only:
                 complete_data()
@@ -848,10 +886,13 @@ def main(arguments: list[str] | None = None) -> int:
             display.say(str(error))
             return 1
         except KeyboardInterrupt:
+            # A second Ctrl-C changes nothing, since the notebooks are being ended already.
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+            afterwards.callback(signal.signal, signal.SIGINT, before)
             pool.shutdown(wait=False, cancel_futures=True)
             for job in jobs:
                 job.stop()
-            display.say("stopped; what was finished stays, and the same command goes on from there")
+            display.say(STOPPED[chosen.scale])
             return 130
     return exit_status(futures)
 

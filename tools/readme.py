@@ -8,6 +8,7 @@ whole, by `tools/results.py`. To change a short answer, change its function in `
 """
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -16,13 +17,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from growkit import derived, studies  # noqa: E402
+from growkit import benchmark, derived, studies  # noqa: E402
 from growkit.derived import select  # noqa: E402
 
 sys.path.insert(0, str(ROOT / "tools"))
 
 import results  # noqa: E402
-from answers import ANSWERS, hold, rung  # noqa: E402
+from answers import ANSWERS, hold, rules_at_end, rung  # noqa: E402
 
 TARGETS = ("bessel-j0", "bessel-sum", "square-wave", "bessel-grid", "spirals")
 
@@ -30,7 +31,7 @@ TARGETS = ("bessel-j0", "bessel-sum", "square-wave", "bessel-grid", "spirals")
 
 
 def found() -> str:
-    """Return what was found, in six sentences."""
+    """Return what was found, a sentence or a few each."""
     controls = select(derived.stored("controls"), measure="ratio of medians", arm="growing")
 
     def row(case, control, rate, reference=None):
@@ -88,7 +89,29 @@ def found() -> str:
             "this lead comes from training the neurons one after the other, the rest from letting "
             "each in without a jump. Pruning does not reach it, and eight static trainings do. On "
             "five other targets growing leads little or not at all.",
+            other_rules(),
         )
+    )
+
+
+def other_rules() -> str:
+    """Return what the benchmark of growth rules found."""
+    across, single = rules_at_end()
+    growing = [arm for arm in across["arm"] if benchmark.grows(arm)]
+    across, single = across[across["arm"].isin(growing)], single[single["arm"].isin(growing)]
+    hold((across["high_tasks"] > 0).all(), "no arm is clearly ahead over tasks")
+    decided = single[single["p_holm"] < 0.05]
+    won = decided[decided["estimate"] < 0]
+    best = won.loc[won.groupby("name")["estimate"].idxmin()].sort_values("estimate")
+    examples = [
+        f"{row['name']} ({row['arm']}: {math.exp(row['estimate']):.2f} of its loss)"
+        for row in best.head(3).to_dict("records")
+    ]
+    return (
+        f"**Of {len(growing)} ways to grow**, at equal operations and tuned alike, none is clearly "
+        f"better than the best static network of any width over {single['name'].nunique()} tasks. "
+        f"On {len(best)} tasks at least one is, by far on {', '.join(examples[:-1])} and "
+        f"{examples[-1]}: functions without noise, and about as many neurons as they need."
     )
 
 
