@@ -202,7 +202,7 @@ AXES = {
     "cosine": ({}, {"schedule": "cosine"}),
 }
 CROSSED_TASKS = ("bessel-sum", "friedman-200", "two-moons")
-CROSSED_ARMS = ("random", "best candidate", "cascade")
+CROSSED_ARMS = ("random", "best candidate, fitted", "NORTH-Select")  # the two best rules, too
 
 
 def axes(tried: pd.DataFrame) -> list[dict]:
@@ -225,14 +225,30 @@ def axes(tried: pd.DataFrame) -> list[dict]:
     return settings
 
 
+# The arms of the quick scale, beside the static networks.
+QUICK = (
+    "as drawn",
+    "random",
+    "GradMax",
+    "TINY",
+    "best candidate",
+    "best candidate, fitted",
+    "NORTH-Select",
+    "pruned",
+    "auxiliary weight",
+)
+
+
 def quick(settings: list[dict]) -> list[dict]:
     """Return the settings of a study's first task and of Adam, with less of everything."""
     found = []
     for setting in settings:
-        if setting["task"] == settings[0]["task"] and setting["optimizer"] == "adam":
+        arm = setting["control"].split(" @")[0].split(": ")[0]
+        first = setting["task"] == settings[0]["task"] and setting["optimizer"] == "adam"
+        if first and (arm in QUICK or arm.startswith("static")):
             trials = setting["trials"]
-            few = trials[:4] if isinstance(trials, list) else 16
-            found.append(setting | {"trials": few, "budget": setting["budget"] / 10})
+            few = trials[:4] if isinstance(trials, list) else 12
+            found.append(setting | {"trials": few, "budget": setting["budget"] / 4})
     return found
 
 
@@ -348,7 +364,7 @@ def epochs_within(learned: Task, growth, width: int, operations: float) -> list[
 
     most = math.ceil(operations / of_a_neuron / min(np.max(growth.start), np.max(growth.target)))
     low, high = fewest, max(fewest, most) + 1
-    takes = f"at least {spent(low)[-1]:.3g}, since the events of {growth} cost as much"
+    takes = f"at least {spent(low)[-1]:.3g}, since the events of the growth cost as much"
     _require(spent(low)[-1] <= operations, "budget", operations, takes)
     while high - low > 1:
         middle = (low + high) // 2

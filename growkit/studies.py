@@ -968,8 +968,10 @@ def of_settings(
         The label of the progress bar.
     settings : sequence of mappings
         As `published` returns them.
-    workers, client
-        As in `study`, which also keeps its cells in the same way.
+    workers : int
+        Processes on this machine, with one thread each.
+    client : dask.distributed.Client, optional
+        A cluster to use instead, as in `study`, which also keeps its cells in the same way.
 
     Returns
     -------

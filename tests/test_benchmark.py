@@ -252,9 +252,7 @@ def test_growths_that_find_their_size_are_looked_at_for_longer_than_a_static_net
 
 def test_a_budget_that_events_exceed_is_said():
     growth, width = FIXED["best candidate"]
-    match = (
-        r"^budget is 10000; it takes at least .*, since the events of Scheduled\(.* cost as much"
-    )
+    match = r"^budget is 10000; it takes at least .*, since the events of the growth cost as much"
     with pytest.raises(ValueError, match=match):
         benchmark.epochs_within(MOONS, growth, width, 10_000)
 
@@ -400,11 +398,11 @@ def test_judged_networks_have_the_best_point_of_their_arm_and_other_trials():
     assert tiny["budget"] == static["budget"] == 20_000 * 8 * 32 * 13
 
 
-def test_the_quick_scale_has_a_tenth_of_the_budget_on_the_first_task_by_adam():
+def test_the_quick_scale_has_a_quarter_of_the_budget_on_the_first_task_by_adam():
     settings = benchmark.tuning(["chirp", "diabetes"], ["random", "TINY"])
     quick = benchmark.quick(settings)
     assert len(quick) == 2 * 16
     for each in quick:
         assert (each["task"], each["optimizer"]) == ("rules-chirp", "adam")
         assert each["trials"] == [1_000_000, 1_000_001, 1_000_002, 1_000_003]
-        assert each["budget"] == benchmark.budget("chirp") / 10
+        assert each["budget"] == benchmark.budget("chirp") / 4

@@ -549,6 +549,7 @@ log_every = 20
 compiled = false
 """
 STOPPED = "stopped; what was finished stays, and the same command goes on from there\n"
+STOPPED_QUICK = "stopped; the figures of the notebooks that were done stay\n"
 
 
 @pytest.fixture
@@ -645,11 +646,25 @@ def test_a_notebook_ends_with_its_driver(name, running, project, record_fault):
         assert said == ""
         assert process.returncode == -signal.SIGKILL
     else:
-        assert said == STOPPED
+        assert said == STOPPED_QUICK
         assert process.returncode == 130
     _, alive = psutil.wait_procs(everyone, timeout=60)
     record_fault(f"driver of a notebook: {name} while {running} starts", 1, 0, 0, said.strip())
     assert not alive
+
+
+def test_a_second_ctrl_c_adds_nothing(project, record_fault):
+    process = drive(project)
+    wait_until(lambda: with_words("ipykernel_launcher", process), process)
+    everyone = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    said = said_at_the_end(process)
+    record_fault("driver of a notebook: Ctrl-C twice", 1, 0, 0, said.strip())
+    assert said == STOPPED_QUICK
+    assert process.returncode == 130
+    assert not psutil.wait_procs(everyone, timeout=60)[1]
 
 
 def test_a_kernel_that_is_killed_is_said(project, record_fault):
@@ -673,10 +688,9 @@ def test_a_kernel_that_is_killed_is_said(project, record_fault):
         (
             ["--scale", "paper"],
             ".cache",
-            "path is '{}/.cache/cells/probe'; it takes a file that can be written "
-            "(Not a directory)\n",
+            "{}/.cache/executed/paper cannot be written (Not a directory)\n",
         ),
-        ([], "figures", "99_test: {}/figures/quick cannot be written (Not a directory)\n"),
+        ([], "figures", "{}/figures/quick cannot be written (Not a directory)\n"),
     ],
 )
 def test_what_the_driver_cannot_write_is_said(arguments, blocked, sentence, project, record_fault):

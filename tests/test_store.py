@@ -255,11 +255,16 @@ def test_the_committed_studies_are_complete(study):
     assert studies.is_stored(study)
     finals = studies.stored(study)
     expected = 0
+    at_end = finals
     for setting in studies.published(study):
+        if "budget" in setting:  # the rows before its end are those of some trials
+            at_end = finals[finals["share"] == 1]
+            expected += np.size(growlib._trials(setting["trials"]))
+            continue
         logged = 1 if study in ONE_EPOCH_STORED else len(setting["epochs"])
         expected += setting["trials"] * np.size(setting["growth"].coupling) * logged
-    assert len(finals) == expected
-    assert study in RATES_ARE_TRIED or not finals["diverged"].any()
+    assert len(at_end) == expected
+    assert study in RATES_ARE_TRIED or study.startswith("rules-") or not finals["diverged"].any()
 
     history = studies.stored(study, "history")
     assert history["trial"].max() < 200

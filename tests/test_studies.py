@@ -101,7 +101,7 @@ def test_the_quick_scale_is_the_published_setting_with_fewer_trials():
         options.pop("points", None)
         growth = growlib.replace(setting["growth"], coupling=0.0)
         bare = setting | {"growth": growth, "options": options}
-        for name in ("trials", "epochs", "data_seed", "log_every", "prune_at"):
+        for name in ("trials", "epochs", "data_seed", "log_every", "prune_at", "budget"):
             bare.pop(name, None)
         if study == "scaling-classes-points":
             bare.pop("lr")

@@ -78,7 +78,8 @@ def table(tried: pd.DataFrame, judged: pd.DataFrame, resamples: int = 200) -> pd
                 width = widths[name, optimizer] if share == 1 else None
                 ratios[name] = _log_ratios(of_task, width)
             rows += _of_tasks(at_share, losses, ratios, widths, best, optimizer, share, resamples)
-            rows += _across(ratios, "tuned", optimizer, share, resamples)
+            of_band = resamples if share == 1 else max(50, resamples // 5)
+            rows += _across(ratios, "tuned", optimizer, share, of_band)
     rows += _untuned(tried, resamples)
     found = _with_holm(pd.DataFrame(rows))
     first = ["ruleset", "optimizer", "name", "share", "arm"]
