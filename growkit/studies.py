@@ -549,8 +549,7 @@ def _compute(cell, report=None):
         finals = benchmark.at_shares(run.finals, cell["budget"], cell["shares"])
         finals = finals.drop(columns=["flops_done", "accuracy_fresh"])
         no_curves = run.networks.iloc[:0].assign(kind="prediction")
-        history = run.history[run.history["trial"] < kept]
-        return {"finals": finals, "history": history, "curves": no_curves}
+        return {"finals": finals, "history": run.history.iloc[:0], "curves": no_curves}
     curves = [_on_a_grid(run, kept)]
     if learned.classes:
         curves.append(run.confusion().assign(kind="confusion"))
@@ -595,7 +594,9 @@ def _select(cells, kept_rows=None):
     """
     frames = {}
     for what in FRAMES:
-        frame = pd.concat([cell[what] for cell in cells]).dropna(axis=1, how="all")
+        frame = pd.concat([cell[what] for cell in cells])
+        if len(frame):  # one without rows keeps its columns
+            frame = frame.dropna(axis=1, how="all")
         # Beside networks of several layers, whose width is text such as "32-32", all widths are.
         if "width" in frame and frame["width"].dtype == object:
             frame["width"] = frame["width"].astype(str)

@@ -267,8 +267,11 @@ def test_the_committed_studies_are_complete(study):
     assert study in RATES_ARE_TRIED or study.startswith("rules-") or not finals["diverged"].any()
 
     history = studies.stored(study, "history")
-    assert history["trial"].max() < 200
-    assert history.groupby(["task", "arm"])["epoch"].nunique().max() <= 200
+    if len(history):  # the benchmark keeps none, and no curves
+        assert history["trial"].max() < 200
+        assert history.groupby(["task", "arm"])["epoch"].nunique().max() <= 200
+    else:
+        assert study.startswith("rules-")
     assert set(studies.stored(study, "curves")["kind"]) <= {"prediction", "confusion"}
 
     assert about["numba"]
