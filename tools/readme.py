@@ -106,11 +106,13 @@ def other_rules() -> str:
     hold(len(best) < len(benchmark.ROWS) / 2, "on most tasks none is ahead")
     hold(set(best["name"].head(3)) <= set(WITHOUT_NOISE), "they are far ahead without noise alone")
     first = best.iloc[0]
+    small = single[single["name"] == "student-small"]
+    hold((small["estimate"] > 0).all(), "on student-small, without noise, static is better")
     return (
-        "- **Other ways to grow.** Of many published growth rules, at equal operations and tuned "
-        "alike, none is clearly better over many tasks than the best static network of any width. "
-        "Where a function without noise is learned, some are far ahead: on "
-        f"{first['name']} the best one ends at {math.exp(first['estimate']):.2f} of static's loss "
+        "- **Other ways to grow.** Of many published growth rules, at equal operations, none is "
+        "clearly better over many tasks than the best static network of eight widths. Large leads "
+        "occur only in regression without noise, and not always there: on "
+        f"{first['name']} the best rule ends at {math.exp(first['estimate']):.2f} of static's loss "
         "([notebook 16](notebooks/16_rules.ipynb))."
     )
 
