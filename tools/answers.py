@@ -330,10 +330,10 @@ def rules() -> str:
     hold(set(best["name"].head(3)) <= set(WITHOUT_NOISE), "they are far ahead without noise alone")
     first = best.iloc[0]
     return (
-        "Not in general: at equal operations none is clearly better over tasks than the best of "
-        f"eight static widths. On {len(best)} of {len(benchmark.ROWS)} tasks at least one is; "
-        f"large leads occur only in regression without noise. On {first['name']} the best ends at "
-        f"{math.exp(first['estimate']):.2f} of static's loss."
+        "Not in general: across tasks none is clearly better, at equal operations, than the best "
+        f"of eight static widths. On {len(best)} of {len(benchmark.ROWS)} tasks at least one is. "
+        "Large leads occur only in regression without noise: "
+        f"{math.exp(first['estimate']):.2f} of static's loss on {first['name']}."
     )
 
 
