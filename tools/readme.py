@@ -8,7 +8,6 @@ whole, by `tools/results.py`. To change a short answer, change its function in `
 """
 
 import json
-import math
 import re
 import subprocess
 import sys
