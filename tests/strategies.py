@@ -46,7 +46,8 @@ def _growths_of(method, width, fixed):
         "feeds": st.sampled_from([0.0, 0.2, 1.0]),
         "forgets": st.booleans(),
         "opens": st.sampled_from(["neurons", "rate", "nothing"]),
-        "mask": st.sampled_from(method.masks),
+        # with "exponential" the size opens nothing; tests/test_growths.py has its properties
+        "mask": st.sampled_from([mask for mask in method.masks if mask != "exponential"]),
         "learns_from": st.sampled_from(["size", "loss"]),
     }
     if method is growlib.ControllerMask:

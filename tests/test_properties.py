@@ -684,8 +684,10 @@ def test_cutting_a_study_into_cells_changes_no_bit(call, task, seconds):
 @st.composite
 def tasks(draw):
     """Return tasks of the paper of any size."""
-    tables = {"diabetes", "breast-cancer", "mnist-1d"}  # of a fixed size, from the kit
-    name = draw(st.sampled_from(sorted(growlib.TASKS.keys() - tables)))
+    tables = {"diabetes", "breast-cancer", "digits", "mnist-1d"}  # of a fixed size, from the kit
+    # tests/test_benchmark.py tests those of the benchmark, which have other options
+    names = [name for name in growlib.TASKS if name not in tables and "rules-" not in name]
+    name = draw(st.sampled_from(sorted(names)))
     points = draw(st.integers(10, 60))
     if name == "spirals":
         classes = draw(st.integers(2, 6))
