@@ -454,21 +454,22 @@ def with_points(finals: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def medians(tried: pd.DataFrame) -> pd.Series:
-    """Return the median task loss of every point, by name, optimizer, arm, lr and level.
+def losses(finals: pd.DataFrame) -> pd.Series:
+    """Return the task loss of every row on its test points; that of a trial that diverged is ∞."""
+    return finals["test_task_loss"].where(~finals["diverged"], np.inf).fillna(np.inf)
 
-    A trial that diverged counts as worst.
-    """
+
+def medians(tried: pd.DataFrame) -> pd.Series:
+    """Return the median task loss of every point, by name, optimizer, arm, lr and level."""
     tried = with_points(tried)
-    losses = tried["test_task_loss"].where(~tried["diverged"], np.inf).fillna(np.inf)
     by = ["name", "optimizer", "arm", "lr", "level"]
-    return losses.groupby([tried[column] for column in by]).median()
+    return losses(tried).groupby([tried[column] for column in by]).median()
 
 
 def best_points(tried: pd.DataFrame) -> dict:
     """Return the best point of every arm, {(name, optimizer, arm): (lr, level)}."""
     best = {}
-    for _, losses in medians(tried).groupby(level=["name", "optimizer", "arm"]):
-        name, optimizer, arm, rate, level = losses.idxmin()
+    for _, of_points in medians(tried).groupby(level=["name", "optimizer", "arm"]):
+        name, optimizer, arm, rate, level = of_points.idxmin()
         best[name, optimizer, arm] = (float(rate), int(level))
     return best

@@ -56,7 +56,17 @@ class Gradual(AuxiliaryWeight):
 
 
 @dataclass(frozen=True, repr=False)
-class Scheduled(Gradual):
+class Stepwise(Gradual):
+    """A size that is a whole number of neurons, which only events change, and is no input."""
+
+    coupling: float = 0.0
+    frozen: bool = True
+    mask: str = field(default="steps", **_OPTION)
+    feeds: float = field(default=0.0, **_OPTION)
+
+
+@dataclass(frozen=True, repr=False)
+class Scheduled(Stepwise):
     """Growth by a schedule: the size is a number of neurons, and rises at fixed epochs.
 
     A rule of `growkit.rules` gives newborn neurons their weights. Without neurons to join, where
@@ -83,11 +93,6 @@ class Scheduled(Gradual):
     """
 
     start: float = 1.0
-    target: float = 5.0
-    coupling: float = 0.0
-    frozen: bool = True
-    mask: str = field(default="steps", **_OPTION)
-    feeds: float = field(default=0.0, **_OPTION)
 
     rule: str = "random"
     each: int = 1
@@ -189,14 +194,13 @@ def _with_newborn(state, block, born, grows, count):
     theta = state.theta.clone()
     size, (hidden, output) = unpack(theta, block.shapes)  # views of theta
     width = hidden.shape[1]
+    old = (torch.arange(width)[:, None] < size) & grows  # (H, T)
     if born.old_incoming is not None:
-        old = ((torch.arange(width)[:, None] < size) & grows)[None]  # (1, H, T)
         changed = born.old_incoming.permute(1, 2, 0)  # (1 + I, H, T)
         hidden[:1] = torch.where(old, changed[:1], hidden[:1])
         hidden[2:] = torch.where(old, changed[1:], hidden[2:])
     if born.old_outgoing is not None:
-        old = ((torch.arange(width)[:, None] < size) & grows)[:, None]  # (H, 1, T)
-        output[1:] = torch.where(old, born.old_outgoing.permute(1, 2, 0), output[1:])
+        output[1:] = torch.where(old[:, None], born.old_outgoing.permute(1, 2, 0), output[1:])
     networks = torch.arange(len(size))[grows]
     places = _places(size, count, width)[grows]
     for k in range(count):
@@ -241,7 +245,7 @@ def _with_moments(state, block, site, grows, count, newborn):
 
 
 @dataclass(frozen=True, repr=False)
-class Pruned(Gradual):
+class Pruned(Stepwise):
     """A larger network that is pruned from its start to its target, in one or several steps.
 
     Of the neurons those with the least product of the norms of their incoming and outgoing weights
@@ -257,11 +261,6 @@ class Pruned(Gradual):
     """
 
     start: float = 10.0
-    target: float = 5.0
-    coupling: float = 0.0
-    frozen: bool = True
-    mask: str = field(default="steps", **_OPTION)
-    feeds: float = field(default=0.0, **_OPTION)
 
     at: float = 0.5
     times: int = 1

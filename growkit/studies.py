@@ -285,15 +285,14 @@ def _of_the_benchmark(study, scale):
     """The settings of a study of the benchmark, which `growkit.benchmark` describes."""
     table = _table(study)
     _choice("scale", scale, ("quick", "paper"))
-    if table["benchmark"] == "axes":
-        tuned = [f"rules-{group}-tuning" for group in benchmark.GROUPS]
+    group = table["benchmark"]
+    if group == "axes":
+        tuned = [f"rules-{each}-tuning" for each in benchmark.GROUPS]
         settings = benchmark.axes(pd.concat([stored(name) for name in tuned]))
-        return settings if scale == "paper" else benchmark.quick(settings)
-    tasks = benchmark.GROUPS[table["benchmark"]]
-    if "tunes" in STUDIES[study]:
-        settings = benchmark.tuning(tasks)
+    elif "tunes" in STUDIES[study]:
+        settings = benchmark.tuning(benchmark.GROUPS[group])
     else:
-        settings = benchmark.judged(tasks, stored(_tuning_of(study)))
+        settings = benchmark.judged(benchmark.GROUPS[group], stored(_tuning_of(study)))
     return settings if scale == "paper" else benchmark.quick(settings)
 
 
@@ -523,9 +522,9 @@ def _cell(shared, networks):
 
 def _seconds(setting):
     """How long one core trains one network of a setting, within a factor of two or so."""
-    learned = task(setting["task"], **setting.get("options", {}))
     if "budget" in setting:
         return setting["budget"] / CORE_FLOPS
+    learned = task(setting["task"], **setting.get("options", {}))
     epochs = np.max(setting.get("epochs", _FIT_ARGUMENTS["epochs"].default))
     widths = _wholes("width", setting.get("width", _FIT_ARGUMENTS["width"].default))
     operations = _flops(learned, widths) * sum(widths)
@@ -946,10 +945,10 @@ def study(
     RuntimeError
         If a worker process died. The cells that were finished stay in the cache.
     """
-    if grid is None and is_stored(name):
-        return stored(name)
     if grid is not None:
         return of_settings(name, _settings(grid), workers, client)
+    if is_stored(name):
+        return stored(name)
     settings = published(name)
     finished = _computed(name, _cells(settings), _whole("workers", workers), client)
     frames = _select([cell.frames for cell in finished], STUDIES[name].get("kept_rows"))

@@ -97,10 +97,8 @@ def best_widths(tried: pd.DataFrame) -> dict:
 
 def _losses(part):
     """Return the losses of one task and share, a row a trial and a column an arm."""
-    losses = part["test_task_loss"].where(~part["diverged"], np.inf).fillna(np.inf)
-    wide = part.assign(loss=losses.clip(lower=LEAST)).pivot(
-        index="trial", columns="arm", values="loss"
-    )
+    losses = benchmark.losses(part).clip(lower=LEAST)
+    wide = part.assign(loss=losses).pivot(index="trial", columns="arm", values="loss")
     return wide.sort_index()
 
 
@@ -281,7 +279,6 @@ def _losses_of_points(part):
     All static networks are one arm, whose points have a width, too: as the place among the widths
     of the task, since tasks need different ones.
     """
-    losses = part["test_task_loss"].where(~part["diverged"], np.inf).fillna(np.inf)
     name = part["name"].iloc[0]
     arms = part["arm"].to_numpy()
     places = {f"static {width}": k for k, width in enumerate(ROWS[name].widths)}
@@ -295,7 +292,7 @@ def _losses_of_points(part):
             "trial": part["trial"].to_numpy(),
             "arm": kinds,
             "point": points,
-            "loss": losses.clip(lower=LEAST).to_numpy(),
+            "loss": benchmark.losses(part).clip(lower=LEAST).to_numpy(),
         }
     )
     return frame.pivot(index="trial", columns=["arm", "point"], values="loss")
