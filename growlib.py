@@ -198,6 +198,16 @@ def _home():
 HOME = _home()
 
 
+def _data_with(file):
+    """Return the data/ folder to read a file from: that of HOME, or else that of the checkout.
+
+    So GROWLIB_HOME can name a place to write to, while the checkout around this module is only
+    read.
+    """
+    own, around = (home / "data" for home in (HOME, Path(__file__).resolve().parent))
+    return around if (around / file).exists() and not (own / file).exists() else own
+
+
 @contextlib.contextmanager
 def _replacing(path, name="path"):
     """Give a temporary path, and move that file to `path` once the block has ended without error.
@@ -212,9 +222,7 @@ def _replacing(path, name="path"):
             yield temporary
             os.replace(temporary, path)
     except OSError as error:
-        kind, where = "file", path
-        if name == "folder":
-            kind, where = "folder", path.parent
+        kind, where = ("file", path) if name == "path" else ("folder", path.parent)
         reason = error.strerror or error
         raise ValueError(
             f"{name} is {str(where)!r}; it takes a {kind} that can be written ({reason})"

@@ -76,6 +76,10 @@ CELL_SECONDS = 60
 CORE_FLOPS = 2e10
 BLOCK = _Loops.most
 
+# Without numba, a step of few networks takes nearly as long as one of many. So the quick scale,
+# which has few of them anyway, then trains for this share of the epochs.
+SHARE_WITHOUT_LOOPS = 0.1
+
 # How many trials of a setting a study keeps: of the history, of the predictions on a line (one
 # input), and of the predicted classes on a plane (two inputs).
 KEPT_TRIALS = 200
@@ -413,9 +417,16 @@ def stored(study: str, what: str = "finals") -> pd.DataFrame:
 
 
 def _path(name, what="finals"):
-    """The file of `data/` that holds a frame of a published study."""
-    file = _published_name(name) + FRAMES[_choice("what", what, FRAMES)]
-    return growlib.HOME / "data" / f"{file}.parquet"
+    """The file of `data/` that holds a frame of a published study.
+
+    All frames of a study are read from one folder, that of its finals.
+    """
+    folder = growlib._data_with(f"{_published_name(name)}.parquet")
+    return folder / _file_name(name, what)
+
+
+def _file_name(name, what):
+    return f"{name}{FRAMES[_choice('what', what, FRAMES)]}.parquet"
 
 
 def about_stored(study: str) -> dict:
@@ -863,10 +874,12 @@ def _run_on_cluster(name, lacking, client):
 
 def _submitted(pool, lacking):
     """Submit cells, given by their paths, and return the seconds of work in each by its future."""
-    return {
-        pool.submit(_work, cell, path): _seconds(cell) * len(cell["trials"])
-        for path, cell in lacking.items()
-    }
+    return {pool.submit(_work, cell, path): _core_seconds(cell) for path, cell in lacking.items()}
+
+
+def _core_seconds(cell):
+    """How long one core trains all networks of a cell, within a factor of two or so."""
+    return _seconds(cell) * len(cell["trials"])
 
 
 def _wait(name, futures):
@@ -902,6 +915,17 @@ def _progress(label):
         yield report
 
 
+def _by_parts(report, lengths):
+    """Give a function for each part of a task, which takes the fraction of that part.
+
+    `report` takes the fraction of the whole, whose parts have these lengths.
+    """
+    total = sum(lengths)
+    ends = itertools.accumulate(lengths, initial=0)
+    for begin, length in zip(ends, lengths, strict=False):
+        yield lambda part, begin=begin, length=length: report((begin + part * length) / total)
+
+
 # ------------------------------------------------------------------------------------ a whole study
 
 
@@ -912,8 +936,9 @@ def study(
 
     The work is cut into cells of about a minute. Each finished cell is kept in `.cache/cells` of
     the checkout, so a study that was stopped goes on where it was. An installed copy keeps them in
-    the user's cache folder instead; GROWLIB_HOME names another place. The result does not depend on
-    the number of workers or on the order in which they finish.
+    the user's cache folder instead. GROWLIB_HOME names another place to write to, say where the
+    checkout is read-only; stored studies that it lacks are still read from the checkout. The result
+    does not depend on the number of workers or on the order in which they finish.
 
     Parameters
     ----------
@@ -999,9 +1024,7 @@ def _computed(name, cells, workers, client):
     if not lacking:
         return list(finished.values())
 
-    # If the cache cannot be written, this says so before anything is computed.
-    with _replacing(paths[0].with_name("probe")) as probe:
-        probe.touch()
+    _check_cache(paths[0].parent)
     if client is None:
         _run_locally(name, lacking, workers)
     else:
@@ -1016,6 +1039,15 @@ def _computed(name, cells, workers, client):
         takes = f"workers that share this file system, so that their cells show in {folder}"
         _require(False, "client", client, takes)
     return list(finished.values())
+
+
+def _check_cache(folder):
+    """Refuse a cache that cannot be written, before anything is computed."""
+    try:
+        with _replacing(folder / "probe", "the cache") as probe:
+            probe.touch()
+    except ValueError as error:
+        raise ValueError(f"{error}; GROWLIB_HOME names another place for it") from None
 
 
 def _write_study(name, settings, frames, core_minutes):
@@ -1033,7 +1065,7 @@ def _write_study(name, settings, frames, core_minutes):
     # The finals are written last, since they say that the study is there.
     for what in reversed(FRAMES):
         described = about if what == "finals" else in_short
-        _write_parquet([frames[what]], _path(name, what), described)
+        _write_parquet([frames[what]], growlib.HOME / "data" / _file_name(name, what), described)
 
 
 def _version_of_numba():
@@ -1080,8 +1112,9 @@ def results(study: str | Sequence[str], scale: str = "paper", **parameters) -> S
         One of `STUDIES`, or several, whose frames are joined.
     scale : {"paper", "quick"}
         "paper" reads the published number of trials from `data/`; `make data` computes what is not
-        stored there. "quick" trains a small sample in this process. What is computed for changed
-        parameters at the scale "paper" is kept in `.cache/cells`, so that it is read the next time.
+        stored there. "quick" trains a small sample in this process, for a tenth of the epochs where
+        numba cannot be imported. What is computed for changed parameters at the scale "paper" is
+        kept in `.cache/cells`, so that it is read the next time.
     **parameters
         `trials`, `lr`, `width`, `seed`, other arguments of `fit`, fields of the growth, with
         `target_size` for its target, and options of the task. `trials` is published as the largest
@@ -1129,6 +1162,8 @@ def results(study: str | Sequence[str], scale: str = "paper", **parameters) -> S
 def _note(scale, trials, changes):
     """What a figure says about its results: "n = 200" or "quick, n = 80, λ = 0.3"."""
     notes = [f"n = {in_thousands(trials)}"]
+    if _is_shortened(scale, changes):
+        notes.insert(0, f"{SHARE_WITHOUT_LOOPS} of the epochs")
     if scale == "quick":
         notes.insert(0, "quick")
     for name, value in changes.items():
@@ -1201,16 +1236,26 @@ def _changed_studies(names, scale, changes):
             parts = [part | in_grids for part in _parts(name, scale)]
             settings = _tuned(_settings(parts), name)
         studies.append(_Study(name, settings, _kept_rows(name)))
+    if _is_shortened(scale, changes):
+        return [_with_other_lengths(study, SHARE_WITHOUT_LOOPS) for study in studies]
     if longest is None:
         return studies
     factor = _whole("epochs", longest) / _longest(studies)
     return [_with_other_lengths(study, factor) for study in studies]
 
 
+def _is_shortened(scale, changes):
+    """Whether studies have fewer epochs than the scale says, since there are no loops to train."""
+    return scale == "quick" and "epochs" not in changes and growlib._growloops() is None
+
+
 def _with_other_lengths(study, factor):
-    """The study with every number of epochs multiplied by a factor."""
+    """The study with every number of epochs, or of operations, multiplied by a factor."""
     settings = []
     for setting in study.settings:
+        if "budget" in setting:
+            settings.append(setting | {"budget": factor * setting["budget"]})
+            continue
         lengths = {"epochs": sorted({max(1, round(factor * end)) for end in study.ends(setting)})}
         for name in ("log_every", "prune_at"):
             if setting.get(name):
@@ -1229,8 +1274,10 @@ def _trained_frames(study, scale):
     cells.
     """
     if scale == "quick":
+        cells = _cells(study.settings, math.inf)
         with _progress(study.name) as report:
-            computed = [_compute(cell, report) for cell in _cells(study.settings, math.inf)]
+            reports = _by_parts(report, [_core_seconds(cell) for cell in cells])
+            computed = [_compute(*each) for each in zip(cells, reports, strict=True)]
     else:
         workers = torch.get_num_threads()
         finished = _computed(study.name, _cells(study.settings), workers, None)

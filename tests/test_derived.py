@@ -395,6 +395,7 @@ def test_a_rate_ties_with_the_best_one_if_the_trials_cannot_tell_them_apart(leve
 
 def test_a_derived_table_that_is_missing_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(growlib, "HOME", tmp_path)
+    monkeypatch.setattr(growlib, "__file__", str(tmp_path / "growlib.py"))  # no checkout around it
     with pytest.raises(FileNotFoundError, match=r"table 'claims' is not in .*; `make data`"):
         derived.stored("claims")
 

@@ -357,13 +357,17 @@ study().drop(columns="seconds").to_parquet(sys.argv[3])
 mount("remount,ro,size=2m")
 attempt("read-only, whole", study)
 """
-NO_FILE = r"path is '.*(\.parquet|\.npz|/probe)'; it takes a file that can be written \({}\)"
+NO_FILE = r"path is '.*(\.parquet|\.npz)'; it takes a file that can be written \({}\)"
+NO_CACHE = (
+    r"the cache is '.*/cells'; it takes a folder that can be written \({}\); "
+    "GROWLIB_HOME names another place for it"
+)
 NO_FOLDER = r"folder is '.*figures'; it takes a folder that can be written \({}\)"
 SENTENCES = {
-    "full": NO_FILE.format("No space left on device"),
+    "full": f"{NO_FILE}|{NO_CACHE}".replace("{}", "No space left on device"),
     "full, a figure": NO_FOLDER.format("No space left on device"),
     "full, a run": NO_FILE.format("No space left on device"),
-    "read-only": NO_FILE.format("Read-only file system"),
+    "read-only": NO_CACHE.format("Read-only file system"),
     "read-only, whole": "",
 }
 
@@ -444,7 +448,7 @@ def test_a_full_disk_is_said_and_what_was_finished_stays(home, finish, record_fa
 def test_a_store_that_cannot_be_written_is_said_before_anything_is_computed(home, serial_pool):
     home.mkdir()
     (home / ".cache").write_text("in the way")
-    with pytest.raises(ValueError, match=r"path is .*cells.*; it takes a file that can be written"):
+    with pytest.raises(ValueError, match=NO_CACHE.format(".*")):
         studies.study("sweep", grid(12))
     assert not serial_pool.submitted
 

@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
+from conftest import ROOT
 
 import growlib
-from growkit import studies
+from growkit import derived, studies
 
 TINY = [
     {
@@ -61,10 +62,35 @@ def test_a_study_is_computed_once_and_then_read(home, serial_pool):
     assert sorted(first["trial"].unique()) == list(range(6))
 
 
-def test_results_that_are_not_stored_are_not_computed(home, serial_pool):
+def test_results_that_are_not_stored_are_not_computed(home, serial_pool, monkeypatch):
+    monkeypatch.setattr(growlib, "__file__", str(home / "growlib.py"))  # no checkout around it
     with pytest.raises(FileNotFoundError, match=r"study 'figure-5' is not in .*; `make data`"):
         studies.results("figure-5")
     assert not serial_pool.submitted
+
+
+def test_what_the_home_lacks_is_read_from_the_checkout(home, serial_pool):
+    """GROWLIB_HOME names another place to write to, say because the checkout is read-only."""
+    around = ROOT / "data"
+    before = {path: path.stat().st_mtime_ns for path in around.iterdir()}
+    for what in studies.FRAMES:
+        assert studies._path("figure-5", what).parent == around
+    assert len(studies.stored("figure-5")) > len(TINY)
+    assert len(derived.stored("claims"))
+
+    studies.study("figure-5")  # its settings are those of TINY here, and not stored anywhere
+    assert len(serial_pool.done) == CELLS
+    for what in studies.FRAMES:
+        assert studies._path("figure-5", what).parent == home / "data"
+    assert len(studies.stored("figure-5")) == 18
+    assert {path: path.stat().st_mtime_ns for path in around.iterdir()} == before
+
+
+def test_all_frames_of_a_study_are_read_from_one_place(home):
+    """Also where a study was stopped before its finals, which are written last."""
+    (home / "data").mkdir()
+    (home / "data/figure-5-curves.parquet").touch()
+    assert studies._path("figure-5", "curves").parent == ROOT / "data"
 
 
 def test_the_results_of_several_studies_are_joined(home):

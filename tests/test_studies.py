@@ -132,6 +132,52 @@ def test_the_quick_coupling_study_takes_21_of_the_published_values_with_their_da
     assert list(few["data_seed"]) == places.tolist()
 
 
+# ------------------------------------------------------------------------ quick scale without loops
+
+
+@pytest.fixture
+def no_loops(monkeypatch):
+    """As on a machine where numba cannot be imported."""
+    monkeypatch.setattr(growlib, "_growloops", lambda: None)
+
+
+def changed(name, scale="quick", **changes):
+    """The settings of a published study with changes, and what a figure says of them."""
+    study = studies._changed_studies([name], scale, changes)[0]
+    return study.settings, studies._note(scale, 80, changes)
+
+
+def test_without_loops_the_quick_scale_has_a_tenth_of_the_epochs(no_loops):
+    settings, note = changed("figure-3")
+    assert {tuple(setting["epochs"]) for setting in settings} == {(4000,)}
+    assert note == "quick, 0.1 of the epochs, n = 80"
+
+
+def test_without_loops_the_quick_scale_has_a_tenth_of_the_operations(no_loops, monkeypatch):
+    shortened, _ = changed("rules-axes")
+    monkeypatch.undo()
+    settings, note = changed("rules-axes")
+    assert len(shortened) == len(settings)
+    for few, setting in zip(shortened, settings, strict=True):
+        assert few["budget"] == 0.1 * setting["budget"]
+    assert note == "quick, n = 80"
+
+
+@pytest.mark.parametrize("scale, epochs", [("quick", 500), ("paper", 500)])
+def test_without_loops_epochs_that_are_asked_for_are_trained(scale, epochs, no_loops):
+    settings, note = changed("figure-5", scale, epochs=epochs)
+    assert {tuple(setting["epochs"]) for setting in settings} == {(epochs,)}
+    assert "of the epochs" not in note
+
+
+def test_the_bar_of_the_quick_scale_moves_once_through_all_settings():
+    told = []
+    for part in studies._by_parts(told.append, [1, 2, 1]):
+        for fraction in (0, 0.5, 1):
+            part(fraction)
+    assert told == [0, 0.125, 0.25, 0.25, 0.5, 0.75, 0.75, 0.875, 1]
+
+
 # -------------------------------------------------------------------------------------------- cells
 
 

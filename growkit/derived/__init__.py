@@ -16,9 +16,10 @@ def stored(name: str) -> pd.DataFrame:
 
     Raises FileNotFoundError if `data/` does not hold it; `make data` computes it.
     """
-    path = growlib.HOME / "data" / f"{name}.csv"
+    folder = growlib._data_with(f"{name}.csv")
+    path = folder / f"{name}.csv"
     if not path.exists():
-        raise FileNotFoundError(f"table '{name}' is not in {path.parent}; `make data` computes it")
+        raise FileNotFoundError(f"table '{name}' is not in {folder}; `make data` computes it")
     return pd.read_csv(path)
 
 
