@@ -269,6 +269,8 @@ class Task:
     gap : float
         Points with |x| below `gap` are never training points; those that are drawn there are test
         points.
+    noise : float
+        Standard deviation of the error that `sample` adds to y, for the record.
     columns, labels : tuple
         For a table: the names of the inputs, and the classes in their order; see
         `growkit.tables.task_from_frame`.
@@ -293,6 +295,7 @@ class Task:
     outputs: int = 1
     target: Callable[[np.ndarray], np.ndarray] | None = None
     gap: float = 0.0
+    noise: float = 0.0
     columns: tuple = ()
     labels: tuple = ()
     standardised: bool = False
@@ -302,6 +305,7 @@ class Task:
         _whole("points", self.points, 2)
         _whole("test_points", self.test_points)
         _number("gap", self.gap)
+        _number("noise", self.noise)
         _whole("inputs", self.inputs)
         _choice("loss", self.loss, LOSSES)
         _require(
@@ -507,7 +511,7 @@ def _few(name, target, loss, points=40, test_points=8, noise=0.0, gap=0.0):
             error = noise * generator.standard_normal(points)
         return x[None], target(x) + error
 
-    return Task(name, sample, loss, points, test_points, target=target, gap=gap)
+    return Task(name, sample, loss, points, test_points, target=target, gap=gap, noise=noise)
 
 
 def _large(name, sample, points, **options):
@@ -531,7 +535,7 @@ def _curve(name, f, points, noise, **options):
             y = y + noise * generator.standard_normal(points)
         return _shuffled(generator, x[None], _unit(y))
 
-    return _large(name, sample, points, **options)
+    return _large(name, sample, points, noise=noise or 0.0, **options)
 
 
 def _unit(values):
@@ -2337,7 +2341,6 @@ def _about(task, growth, settings):
     """Return the settings of every network, one row each."""
     widths = settings.widths
     width = widths[0] if len(widths) == 1 else "-".join(map(str, widths))
-    default_noise = 0.1 if task.name == "gaussian-mixture" else 0.0
     about = {
         "task": task.name,
         "method": type(growth).__name__,
@@ -2354,7 +2357,7 @@ def _about(task, growth, settings):
         "points": task.points,
         "test_points": task.test_points,
         "classes": task.classes,
-        "noise": float(task.options.get("noise", default_noise)),
+        "noise": float(task.noise),
         "seed": settings.seed,
         "data_seed": settings.data_seed,
         "optimizer": settings.optimizer,

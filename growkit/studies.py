@@ -362,8 +362,10 @@ _ALIKE = ["task", "points", "noise", "control", "width", "method", "arm"]
 def _best_rates(finals):
     """The learning rate with the lowest median task loss on the test points, by `_ALIKE`.
 
-    A trial that diverged counts as worst.
+    It is looked for at the end of the training. A trial that diverged counts as worst.
     """
+    ends = finals.groupby([*_ALIKE, "lr"])["epochs"].transform("max")
+    finals = finals[finals["epochs"] == ends]
     losses = finals["test_task_loss"].where(~finals["diverged"], np.inf)
     medians = losses.groupby([finals[name] for name in [*_ALIKE, "lr"]]).median()
     return medians.unstack("lr").idxmin(axis=1).to_dict()
@@ -374,7 +376,7 @@ def _best_rate(setting, rates, tuning):
     growth = setting["growth"]
     method, arm = type(growth).__name__, growth.arm()
     learned = task(setting["task"], **setting.get("options", {}))
-    noise = float(np.float32(learned.options.get("noise", 0)))  # as it is stored
+    noise = float(np.float32(learned.noise))  # as it is stored
     alike = (learned.name, learned.points, noise, setting["control"], setting["width"], method, arm)
     if alike in rates:
         return rates[alike]
@@ -1154,15 +1156,15 @@ def results(study: str | Sequence[str], scale: str = "paper", **parameters) -> S
     return SimpleNamespace(
         **frames,
         origin=f"{in_thousands(trials)} trials an arm, {how}",
-        note=_note(scale, trials, changes),
+        note=_note(names, scale, trials, changes),
         published=read,
     )
 
 
-def _note(scale, trials, changes):
+def _note(names, scale, trials, changes):
     """What a figure says about its results: "n = 200" or "quick, n = 80, λ = 0.3"."""
     notes = [f"n = {in_thousands(trials)}"]
-    if _is_shortened(scale, changes):
+    if _is_shortened(names, scale, changes):
         notes.insert(0, f"{SHARE_WITHOUT_LOOPS} of the epochs")
     if scale == "quick":
         notes.insert(0, "quick")
@@ -1236,7 +1238,7 @@ def _changed_studies(names, scale, changes):
             parts = [part | in_grids for part in _parts(name, scale)]
             settings = _tuned(_settings(parts), name)
         studies.append(_Study(name, settings, _kept_rows(name)))
-    if _is_shortened(scale, changes):
+    if _is_shortened(names, scale, changes):
         return [_with_other_lengths(study, SHARE_WITHOUT_LOOPS) for study in studies]
     if longest is None:
         return studies
@@ -1244,18 +1246,20 @@ def _changed_studies(names, scale, changes):
     return [_with_other_lengths(study, factor) for study in studies]
 
 
-def _is_shortened(scale, changes):
-    """Whether studies have fewer epochs than the scale says, since there are no loops to train."""
-    return scale == "quick" and "epochs" not in changes and growlib._growloops() is None
+def _is_shortened(names, scale, changes):
+    """Whether studies have fewer epochs than the scale says, since there are no loops to train.
+
+    Those of the benchmark have a budget instead of epochs, and keep it.
+    """
+    if scale != "quick" or "epochs" in changes or "benchmark" in _table(names[0]):
+        return False
+    return growlib._growloops() is None
 
 
 def _with_other_lengths(study, factor):
-    """The study with every number of epochs, or of operations, multiplied by a factor."""
+    """The study with every number of epochs multiplied by a factor."""
     settings = []
     for setting in study.settings:
-        if "budget" in setting:
-            settings.append(setting | {"budget": factor * setting["budget"]})
-            continue
         lengths = {"epochs": sorted({max(1, round(factor * end)) for end in study.ends(setting)})}
         for name in ("log_every", "prune_at"):
             if setting.get(name):

@@ -152,7 +152,7 @@ def _friedman():
         y = 10 * np.sin(np.pi * x[0] * x[1]) + 20 * (x[2] - 0.5) ** 2 + 10 * x[3] + 5 * x[4]
         return x, y + generator.standard_normal(points)
 
-    return Task("friedman", sample, inputs=10, standardised=True)
+    return Task("friedman", sample, inputs=10, noise=1.0, standardised=True)
 
 
 def _moons():
