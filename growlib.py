@@ -57,8 +57,10 @@ from scipy import special
 METHOD = 2  # raised by hand whenever stored results would come out differently
 ARMS = ("growing", "grown", "static")
 LOSSES = ("squared", "logistic", "softmax")
+OPTIMIZERS = ("gd", "adam", "momentum")
 
-# Every trial draws its random numbers from independent streams, one for each use.
+# Every trial draws its random numbers from independent streams, one for each use. The place of a
+# name is part of the seed: "validation" is drawn by nobody and only holds its number.
 STREAMS = ("data", "weights", "start", "noise", "validation", "fresh")
 
 # With this many training points or more, each network is a block of its own. By autograd its
@@ -283,7 +285,8 @@ class Task:
     Raises
     ------
     ValueError
-        If there are not both training and test points, or a field is out of range.
+        If there are not both training and test points, if the outputs do not fit the loss or there
+        is a gap with several inputs, or if another field is out of range.
     """
 
     name: str
@@ -307,13 +310,23 @@ class Task:
         _number("gap", self.gap)
         _number("noise", self.noise)
         _whole("inputs", self.inputs)
+        _whole("outputs", self.outputs)
         _choice("loss", self.loss, LOSSES)
+        takes = "2 or more with the loss softmax, and 1 with the others"
+        _require((self.outputs > 1) == (self.loss == "softmax"), "outputs", self.outputs, takes)
+        one_input_or_none = self.inputs == 1 or self.gap == 0
+        _require(one_input_or_none, "gap", self.gap, "0, since there are several inputs")
         _require(
             self.test_points < self.points,
             "test_points",
             self.test_points,
             f"less than {self.points}",
         )
+        _require(isinstance(self.name, str), "name", self.name, "the name of the task")
+        takes = "a function of a random generator and a number of points"
+        _require(callable(self.sample), "sample", self.sample, takes)
+        takes = "a function of x, or None"
+        _require(self.target is None or callable(self.target), "target", self.target, takes)
 
     @property
     def train_points(self) -> int:
@@ -342,7 +355,7 @@ class Task:
     def draw(
         self,
         seed: int,
-        trials: Sequence[int],
+        trials: int | Sequence[int],
         stream: str = "data",
         points: int | None = None,
         raw: bool = False,
@@ -367,35 +380,49 @@ class Task:
         Raises
         ------
         ValueError
-            If an argument is out of range, if `sample` returns arrays of other shapes, values that
-            are not finite, or an unknown class, or if more points lie in the gap than can be test
-            points.
+            If an argument is out of range, if `sample` returns arrays of other shapes, no more
+            points than are for training, values that are not finite, or an unknown class, or if
+            more points lie in the gap than can be test points.
         """
         count = self.points if points is None else _whole("points", points)
+        trains = points is None  # whether the first points are for training
         sets = [self.sample(random_stream(seed, k, stream), count) for k in _trials(trials)]
+        for x, y in sets:
+            self._check_shapes(x, y, trains)
         if self.gap:
-            sets = [self._gap_last(x, y) for x, y in sets]
+            sets = [self._gap_last(x, y, trains) for x, y in sets]
         x, y = (np.stack(parts, axis=-1) for parts in zip(*sets, strict=True))
-        self._check_drawn(x, y, gap_can_train=points is None)
+        self._check_values(x, y)
         if raw or not self.standardised:
             return x, y
         mean, sd = self.units(x, y)
         return (x - mean[:-1, None]) / sd[:-1, None], (y - mean[-1]) / sd[-1]
 
-    def _gap_last(self, x, y):
+    def _check_shapes(self, x, y, trains):
+        """Check what `sample` gave for a trial: x (inputs, points), y (points,), points enough."""
+        takes = "one number for each point, (points,)"
+        _require(np.ndim(y) == 1, "sample's y", f"of shape {np.shape(y)}", takes)
+        takes = f"as many points as y, ({self.inputs}, {len(y)})"
+        fits = np.shape(x) == (self.inputs, len(y))
+        _require(fits, "sample's x", f"of shape {np.shape(x)}", takes)
+        takes = f"more of the {self.points} points than the {self.train_points} for training"
+        enough = len(y) > self.train_points or not trains
+        _require(enough, "sample's y", f"of shape {np.shape(y)}", takes)
+
+    def _gap_last(self, x, y, trains):
         """Move the points in the gap to the end, where the test points are."""
-        order = np.argsort(np.abs(x[0]) < self.gap, kind="stable")
+        inside = np.abs(x[0]) < self.gap
+        takes = "a smaller gap, or more test_points, so that no point in the gap has to train"
+        enough = np.sum(~inside) >= self.train_points or not trains
+        _require(enough, "gap", self.gap, takes)
+        order = np.argsort(inside, kind="stable")
         return x[:, order], y[order]
 
-    def _check_drawn(self, x, y, gap_can_train):
-        """Check what `sample` gave: shapes, finite numbers, known classes, no point in the gap."""
-        fits = x.shape == (self.inputs, *y.shape) and np.isfinite(x).all() and np.isfinite(y).all()
-        takes = f"finite numbers, ({self.inputs}, {len(y)}), and as many y"
-        _require(fits, "sample's x", f"of shape {x.shape[:-1]}", takes)
-        if self.gap and gap_can_train:
-            outside = (np.abs(x[0, : self.train_points]) >= self.gap).all()
-            takes = "a smaller gap, or more test_points, so that no point in the gap has to train"
-            _require(outside, "gap", self.gap, takes)
+    def _check_values(self, x, y):
+        """Check what `sample` gave for all trials: finite numbers and known classes."""
+        for name, values in (("sample's x", _floats(x)), ("sample's y", _floats(y))):
+            bad = values[~np.isfinite(values)]
+            _require(bad.size == 0, name, bad[:9].tolist(), "finite numbers")
         if self.classes:
             known = np.isin(y, np.arange(self.classes)).all()
             _require(known, "sample's y", np.unique(y)[:9].tolist(), f"0 ... {self.classes - 1}")
@@ -418,7 +445,9 @@ class Task:
 
 
 def random_stream(seed: int, trial: int, stream: str) -> np.random.Generator:
-    """Return the random generator of one stream of one trial, independent of all others.
+    """Return the random generator of one stream of one trial, independent of the other streams.
+
+    It is not independent of the order of mini-batches; see `Block.orders`.
 
     Parameters
     ----------
@@ -520,6 +549,11 @@ def _large(name, sample, points, **options):
     return Task(name, sample, points=points, test_points=points - int(0.8 * points), **options)
 
 
+def _square_wave_task(points=50, test_points=10, gap=0.0):
+    """Return the task of Figure 5, whose classes take no noise."""
+    return _few("square-wave", _square_wave, "logistic", points, test_points, gap=gap)
+
+
 def _curve(name, f, points, noise, **options):
     """Return a task on many evenly spaced x, with normal noise, scaled to [-1, 1] afterwards.
 
@@ -593,12 +627,11 @@ _FEW_POINTS = {
 TASKS: dict[str, Callable[..., Task]] = {
     name: functools.partial(_few, name, target, "squared") for name, target in _FEW_POINTS.items()
 }
-TASKS["square-wave"] = functools.partial(
-    _few, "square-wave", _square_wave, "logistic", points=50, test_points=10
-)
+TASKS["square-wave"] = _square_wave_task
 TASKS["bessel-grid"] = _bessel_grid
 TASKS["gaussian-mixture"] = _gaussian_mixture
 TASKS["spirals"] = _spirals
+_TASKS_OF_THE_PAPER = dict(TASKS)  # without those that others add
 
 
 def task(name: str | Task, **options) -> Task:
@@ -607,13 +640,13 @@ def task(name: str | Task, **options) -> Task:
     Parameters
     ----------
     name : str or Task or callable
-        One of `TASKS`, the targets of the paper. A Task is returned as it is. A function of x on
-        [-1, 1] becomes the task of learning it from few points.
+        One of `TASKS`, the targets of the paper. A Task without options is returned itself. A
+        function of x on [-1, 1] becomes the task of learning it from few points.
     **options
         What is to differ from the paper: `points` and, for tasks on few points, `test_points`
         (counts); `noise` (standard deviation, regressions); `gap` (half the width of a stretch
         around x = 0 without training points, not for spirals and gaussian-mixture); `classes`
-        (count, spirals).
+        (count, spirals). A Task takes `points`, `test_points` and, with one input, `gap`.
 
     Raises
     ------
@@ -625,20 +658,23 @@ def task(name: str | Task, **options) -> Task:
         known = ("points", "test_points", "gap")
         for option in options:
             _choice(f"option of task {name.name}", option, known)
-        return replace(name, **options, options=name.options | options)
+        return replace(name, **options, options=name.options | options) if options else name
 
-    if callable(name):
-        label = getattr(name, "__name__", "target")
-        make = functools.partial(_few, label, name, "squared")
-    else:
-        takes = "a name, a function of x, or a Task, as task_from_frame makes of a table"
-        _require(isinstance(name, str), "task", type(name).__name__, takes)
-        label = name
-        make = TASKS[_choice("task", name, TASKS)]
+    label, make = _maker(name)
     known = inspect.signature(make).parameters
     for option in options:
         _choice(f"option of task {label}", option, known)
     return replace(make(**options), options=options)
+
+
+def _maker(name):
+    """Return the name of a task, and the function that makes it, of its name or its target."""
+    if callable(name):
+        label = getattr(name, "__name__", "target")
+        return label, functools.partial(_few, label, name, "squared")
+    takes = "a name, a function of x, or a Task, as task_from_frame makes of a table"
+    _require(isinstance(name, str), "task", type(name).__name__, takes)
+    return name, TASKS[_choice("task", name, TASKS)]
 
 
 # ------------------------------------------------------------------------------------------- growth
@@ -670,11 +706,12 @@ class Growth(ABC):
     """The size of a network: its start and target, what it opens, and what changes it.
 
     Three arms differ in one value each. A growing network starts small. A grown one starts at the
-    target and stays trainable (the paper's comparison). A static one starts at the target, frozen.
+    target and stays trainable (the paper's comparison). A static one is frozen where it starts,
+    which `arms` sets to the target.
 
     This class is abstract. A subclass adds the fields `mask` and `learns_from`, says which masks
-    there are and the largest start and target, and defines `gate` and `slope`. During training,
-    `start`, `target` and `coupling` hold tensors (T,).
+    there are and the largest start and target, and defines `gate` and `slope`. The fields keep what
+    they were given; what moves each network in training is a tensor (T,) in `Block.forces`.
 
     Parameters
     ----------
@@ -757,7 +794,10 @@ class Growth(ABC):
         return f"{type(self).__name__}({named})"
 
     def arm(self) -> np.ndarray | str:
-        """Return "growing", "grown" or "static", or (T,) of them if the fields hold T values."""
+        """Return "growing", "grown" or "static", or (T,) of them if the fields hold T values.
+
+        Whatever is frozen is static, wherever it starts.
+        """
         at_target = np.asarray(self.start) == np.asarray(self.target)
         arm = np.where(self.frozen, "static", np.where(at_target, "grown", "growing"))
         return str(arm) if arm.ndim == 0 else arm
@@ -780,10 +820,12 @@ class Growth(ABC):
 
         A function takes the `State` of the networks after that epoch and their `Block`, both of
         which stand under "training" below. It returns their new state, with the operations that
-        this cost added to `spent`. It may draw from `Block.generators`. What it does to a network
-        must not depend on the others. It is called after the epoch was logged, which it is for this
-        purpose if need be. By default the networks are pruned if the `settings` of the fit ask for
-        it.
+        this cost added to `spent`. It must not change the tensors of the old state in place, since
+        the weights that are kept may share their memory. It may draw from `Block.generators`. What
+        it does to a network must not depend on the others. It is called after the epoch was logged,
+        which it is for this purpose if need be. At the last epoch or later it is not called, so
+        that the networks stay as they were measured. By default the networks are pruned if the
+        `settings` of the fit ask for it.
         """
         found = {}
         for left, epoch in enumerate(reversed(settings.prune_at), start=1):
@@ -873,7 +915,7 @@ class ControllerMask(Growth):
 
     start: float = 0.0  # first value of s; paper: 0 for growing, 1 for static
     target: float = 1.0  # dimensionless; 1 opens the whole width
-    coupling: float = 0.32  # λ of the size loss λ (s - 1)²; paper: 0.32
+    coupling: float = 0.32  # λ of the size loss λ (s - target)²; paper: 0.32
     mask: str = "shared"  # "shared": p multiplies every neuron; "neuron": the first p·H take part
     learns_from: str = "size"  # s is moved by the "size" loss alone, or by the whole "loss"
     start_noise: float = 1e-5  # standard deviation of a normal draw added to a start of 0
@@ -903,11 +945,13 @@ METHODS = {method.__name__: method for method in (AuxiliaryWeight, ControllerMas
 def arms(method: type[Growth] = AuxiliaryWeight, **choices) -> dict[str, Growth]:
     """Return the three arms of a method by name; neighbouring arms differ in one argument.
 
-    All have the fields in `choices`. Raises ValueError if the method is unknown or a choice is out
-    of range.
+    All have the fields in `choices`. Raises ValueError if the method or a choice is unknown, or a
+    choice is out of range.
     """
-    if not inspect.isclass(method):
+    if not (inspect.isclass(method) and issubclass(method, Growth)):
         method = METHODS[_choice("method", method, METHODS)]
+    for choice in choices:
+        _choice(f"choice of {method.__name__}", choice, [each.name for each in fields(method)])
     growing = method(**choices)
     grown = replace(growing, start=growing.target)
     static = replace(grown, frozen=True)
@@ -1014,7 +1058,7 @@ def pack(size: torch.Tensor, layers: Iterable[torch.Tensor]) -> torch.Tensor:
 
 def initial_weights(
     seed: int,
-    trials: Sequence[int],
+    trials: int | Sequence[int],
     width: int | Sequence[int],
     growth: Growth,
     inputs: int = 1,
@@ -1032,8 +1076,8 @@ def initial_weights(
     ----------
     seed : int
         Determines, together with the number of a trial, its random numbers.
-    trials : sequence of int
-        The numbers of the T trials.
+    trials : int or sequence of int
+        How many trials, T, or the numbers of the trials.
     width : int or sequence of int
         Neurons in the hidden layer, or in each hidden layer.
     growth : AuxiliaryWeight or ControllerMask
@@ -1041,6 +1085,7 @@ def initial_weights(
     inputs, outputs : int
         Number of inputs and of outputs of the network.
     """
+    trials = _trials(trials)
     shapes = layer_shapes(width, inputs, outputs)
     count = sum(rows * neurons for rows, neurons in shapes)
     drawn = [random_stream(seed, k, "weights").uniform(-1, 1, count) for k in trials]
@@ -1132,12 +1177,12 @@ def task_loss(y_hat: torch.Tensor, y: torch.Tensor, loss: str) -> torch.Tensor:
 
 
 def size_loss(size: torch.Tensor, target: torch.Tensor, coupling: torch.Tensor) -> torch.Tensor:
-    """Return λ (N - N_inf)², or λ (s - 1)² for a control value, (T,), dimensionless.
+    """Return λ (N - N_inf)², or λ (s - target)² for a control value, (T,), dimensionless.
 
     Parameters
     ----------
     size, target : Tensor
-        N and N_inf in neurons, or s and 1, (T,).
+        N and N_inf in neurons, or s and its target, which is 1 in the paper, (T,).
     coupling : Tensor
         The size coupling λ, (T,).
     """
@@ -1397,12 +1442,13 @@ def _linear(weight, bias, dtype):
     return layer
 
 
-def load(path: str | os.PathLike, what: Task | None = None) -> Run:
+def load(path: str | os.PathLike, what: str | Task | Callable | None = None) -> Run:
     """Return the run that `Run.save` wrote to `path`.
 
-    If its task was a function or a table of your own, the file does not hold it: pass that task
-    again as `what`. Raises ValueError if `what` is missing or is another task, or if the file
-    cannot be read.
+    If its task was a function or a table of your own, the file does not hold it: pass that function
+    or Task again as `what`. A function, or a name, gets the options that are stored. A growth of
+    your own must stand in `METHODS`. Raises ValueError if `what` is missing or is another task, if
+    the growth is unknown, or if the file cannot be read.
     """
     try:
         file = dict(np.load(path, allow_pickle=False))
@@ -1412,22 +1458,34 @@ def load(path: str | os.PathLike, what: Task | None = None) -> Run:
         raise ValueError(
             f"path is {str(path)!r}; it takes a file that Run.save wrote ({reason})"
         ) from None
-    name, options = about["task"]
-    method, values = about["growth"]
-    if what is None:
-        takes = f"the task {name!r}, which this file does not hold"
-        _require(name in TASKS, "what", what, takes)
-        learned = task(name, **options)
-    else:
-        learned = task(what)
-        takes = f"the task {name!r}, which this file does not hold"
-        _require(learned.name == name, "what", what, takes)
-    growth = METHODS[method](**values)
     finals, history = (
         pd.read_parquet(io.BytesIO(file[frame].tobytes())) for frame in ("finals", "history")
     )
+    learned = _task_as_saved(*about["task"], finals, what)
+    method, values = about["growth"]
+    takes = f"one of {', '.join(METHODS)}; import the module that adds it to growlib.METHODS"
+    growth = METHODS[_require(method in METHODS, "growth", method, takes)](**values)
     snapshots = dict(zip(file["epochs"].tolist(), file["snapshots"], strict=True))
     return Run(learned, growth, about["settings"], finals, history, file["weights"], snapshots)
+
+
+def _task_as_saved(name, options, finals, what):
+    """Return the task of a saved run: `what`, or what has that name, with the stored options."""
+    takes = f"the task {name!r}, which this file does not hold"
+    _require(what is not None or name in TASKS, "what", what, takes)
+    sizes = {size: finals[size].iloc[0].item() for size in ("points", "test_points")}
+    if isinstance(what, Task):
+        fits = what.name == name and sizes == {size: getattr(what, size) for size in sizes}
+        takes += f" ({sizes['points']} points, {sizes['test_points']} of them for testing)"
+        return _require(fits, "what", what, takes)
+
+    of_name = name if what is None else what
+    _, make = _maker(of_name)
+    known = inspect.signature(make).parameters
+    learned = task(of_name, **{option: options[option] for option in options if option in known})
+    _require(learned.name == name, "what", what, takes)
+    # Those that the maker does not take, or took otherwise, were given with the Task that it made.
+    return replace(learned, **sizes, gap=options.get("gap", learned.gap), options=options)
 
 
 # ----------------------------------------------------------------------------------------- training
@@ -1448,7 +1506,7 @@ class Settings:
     lr: np.ndarray  # () or (T,)
     widths: list[int]  # neurons of every hidden layer
     seed: int  # of all trials
-    optimizer: str  # "gd", "adam" or "momentum"
+    optimizer: str  # one of OPTIMIZERS
     schedule: str  # "constant" or "cosine"
     counts: str  # what Adam counts steps for, "network" or "neuron"
     batch: int | None  # points in a mini-batch
@@ -1546,6 +1604,8 @@ class Block:
             return np.arange(points)[None]
         rows = []
         for epoch in range(first, last):
+            # NumPy fills a seed with zeros: this is the stream "data" of the trial of this number.
+            # A seed of its own would change the results that are stored with mini-batches.
             generator = np.random.default_rng([self.settings.seed, epoch])
             rows.append(generator.permutation(points))
         return np.array(rows, dtype=np.int64).reshape(-1, points)
@@ -1643,10 +1703,11 @@ class _Autograd:
         theta = _weights(state, self.block)
         return outputs(theta, self.block.x, self.block.growth, widths, task.outputs)
 
-    def gates(self, state, part):
+    def gates(self, state, function):
         """Return the gates, or their slopes, of all hidden neurons, (neurons, T)."""
         widths = self.block.settings.widths
-        return torch.cat([part(state.theta[0], width) for width in widths]).to(self.block.dtype)
+        gates = torch.cat([function(state.theta[0], width) for width in widths])
+        return gates.to(self.block.dtype)
 
     def gradient(self, state, chosen):
         """Return the gradient of the task loss on the chosen points, (rows, T).
@@ -1703,11 +1764,11 @@ class _Autograd:
         mean, square, decay, own = state.mean, state.square, state.decay, state.own
         if growth.forgets == "neuron":
             width = settings.widths[0]
-            opens = growth.shut(size, width) & ~growth.shut(theta[0], width)
-            rows = self.of_neurons(opens)
+            newly_open = growth.shut(size, width) & ~growth.shut(theta[0], width)
+            rows = self.of_neurons(newly_open)
             mean = torch.where(rows, 0.0, mean)
             square = torch.where(rows, 0.0, square)
-            own = torch.where(opens, 1.0, own)
+            own = torch.where(newly_open, 1.0, own)
         elif growth.forgets:
             near = torch.abs(forces.target) / 100
             was_far = torch.abs(size - forces.target) > near
@@ -1891,7 +1952,7 @@ def _way(growth, settings, compiled):
     one_layer = len(settings.widths) == 1 and torch.device(settings.device).type == "cpu"
     if compiled is False or not one_layer or _method(growth) is None or _growloops() is None:
         return _Autograd
-    return _Loops
+    return _Loops if settings.optimizer in _growloops().OPTIMIZERS else _Autograd
 
 
 def _train(way, block, report):
@@ -1901,12 +1962,13 @@ def _train(way, block, report):
     training = way(block)
     state = _first_state(block)
     events = block.growth.events(settings)
-    in_time = [epoch for epoch in events if epoch <= settings.epochs[-1]]
+    # After the last epoch the networks stay as they were measured.
+    events = {epoch: event for epoch, event in events.items() if epoch < settings.epochs[-1]}
     counted = slice(block.count)
     records = []
     snapshots = {}
     epoch = 0
-    for until in sorted({*settings.logged_epochs(), *in_time}):
+    for until in sorted({*settings.logged_epochs(), *events}):
         state = training.advance(state, epoch, until)
         if block.stop[0]:
             raise _Stopped
@@ -1969,7 +2031,7 @@ def _measure(state, y_hat, block, epoch):
 
 
 def _flops(task, widths, rests=False):
-    """Return the operations for one neuron and point in a step, averaged over the layers.
+    """Return the operations for one neuron and point in a step, averaged over the neurons.
 
     A tanh counts as one; with one input and one output there are 13. Where the hidden layer
     `rests`, no gradient is computed for it.
@@ -2023,7 +2085,7 @@ def _fresh(theta, growth, task, width, seed, data_seeds):
         x, y = task.draw(seed, data_seeds, "fresh", FRESH_POINTS)
     else:
         x, y = task.draw(seed, data_seeds)
-        x, y = x[:, -task.test_points :], y[-task.test_points :]
+        x, y = x[:, task.train_points :], y[task.train_points :]
     x = torch.tensor(x, dtype=theta.dtype, device=theta.device)
     y = torch.tensor(y, dtype=theta.dtype, device=theta.device)
     return outputs(theta, x, growth, width, task.outputs), y
@@ -2093,7 +2155,7 @@ def fit(
         Learning rate η (dimensionless), one value, or one for each trial.
     width : int or sequence of int
         Neurons that exist, H, in the hidden layer or in each hidden layer; no smaller than start
-        and target of the size.
+        and target of the size, unless that is a rate (mask "exponential").
     seed : int
         Determines the random numbers of all trials.
     optimizer : {"gd", "adam", "momentum"}
@@ -2112,7 +2174,8 @@ def fit(
         Precision of the training. The weights are kept in float64 and rounded for each step's
         gradient, so that small steps add up.
     log_every : int, optional
-        Epochs between rows of the history; by default there are at most 50 rows for each trial.
+        Epochs between rows of the history. By default they make at most 50 rows for each trial,
+        to which several `epochs`, `prune_at` and other events of a growth may add.
     data_seed : int or sequence of int, optional
         The trial whose data set is used: one for all trials, or one for each; by default each trial
         has its own.
@@ -2155,13 +2218,17 @@ def fit(
         log_every = _log_every(ends[-1])
     if data_seed is None:
         data_seed = numbers
+    _require(isinstance(keep_weights, bool), "keep_weights", keep_weights, "True or False")
+    fine = compiled is None or isinstance(compiled, bool)
+    _require(fine, "compiled", compiled, "True, False or None")
+    _require(isinstance(control, str), "control", control, "the name of a control experiment")
     settings = Settings(
         trials=numbers,
         epochs=ends,
         lr=_number("lr", lr, above=True, many=True),
         widths=_wholes("width", width),
         seed=_whole("seed", seed, 0),
-        optimizer=_choice("optimizer", optimizer, ("gd", "adam", "momentum")),
+        optimizer=_choice("optimizer", optimizer, OPTIMIZERS),
         schedule=_choice("schedule", schedule, ("constant", "cosine")),
         counts=_choice("counts", counts, ("network", "neuron")),
         batch=None if batch is None else _whole("batch", batch),
@@ -2290,6 +2357,8 @@ def _check_against(growth, settings):
         takes = f"one value, or one for each of the {count} trials"
         _require(np.size(value) in (1, count), name, value, takes)
     for name in ("start", "target"):
+        if growth.mask == "exponential":  # the size is a rate
+            continue
         largest = np.max(values[name])
         width = settings.widths if len(settings.widths) > 1 else settings.widths[0]
         takes = f"at least the {name}, which is {largest:g}"

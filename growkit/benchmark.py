@@ -225,6 +225,32 @@ def axes(tried: pd.DataFrame) -> list[dict]:
     return settings
 
 
+BEYOND = (2.0, 4.0, 8.0)  # multiples of the highest rate that was tried
+
+
+def edge(tried: pd.DataFrame) -> list[dict]:
+    """Return the settings of the study "rules-edge": static networks at rates above those tried.
+
+    They are those of the tasks on which the best static network, by the trials of `tried`, has the
+    highest rate of Adam. They train on the same trials, and are judged by validation points.
+    """
+    static = medians(tried).xs("adam", level="optimizer").reset_index(name="loss")
+    static = static[static["arm"].str.startswith("static ")]
+    best = static.loc[static.groupby("name")["loss"].idxmin()].set_index("name")
+    highest = RATES["adam"][1]
+    settings = []
+    for name in ROWS:
+        if name not in best.index or not np.isclose(best.loc[name, "lr"], highest):
+            continue
+        trials = FIRST_TUNING_TRIAL + np.arange(ROWS[name].tuning)
+        for width in ROWS[name].widths:
+            for factor in BEYOND:
+                arm = f"static {width}"
+                setting = arm_setting(name, arm, "adam", factor * highest, 0, "validation")
+                settings.append(setting | {"trials": trials.tolist(), "control": f"{arm} @0"})
+    return settings
+
+
 # The arms of the quick scale, beside the static networks.
 QUICK = (
     "as drawn",

@@ -1,7 +1,8 @@
 """Run studies and read stored results.
 
 Use this module to run a sweep, on this machine or on a cluster, or to see how the published
-studies were computed. It imports growlib, `growkit.statistics` and `growkit.tasks`.
+studies were computed. It imports growlib, and from the kit `benchmark`, `growths`, `rules`,
+`statistics` and `tasks`.
 
 A study passes through these stages, which follow one another in this file:
 
@@ -46,18 +47,20 @@ import growlib
 from growkit import benchmark, rules
 from growkit.growths import METHODS  # those of growlib, and what the kit adds to them
 from growkit.statistics import in_thousands
-from growkit.tasks import TASKS  # likewise
+from growkit.tasks import ADDED, TASKS  # likewise
 from growlib import (
     ARMS,
     VARIED,
     Growth,
     _choice,
     _every_trial_at,
+    _floats,
     _flops,
     _Loops,
     _plain,
     _replacing,
     _require,
+    _trials,
     _whole,
     _wholes,
     _without_varied,
@@ -100,6 +103,9 @@ _TASK_OPTIONS = list(
     dict.fromkeys(name for make in TASKS.values() for name in inspect.signature(make).parameters)
 )
 
+# The tasks that every process knows once it has imported this module.
+KNOWN_TASKS = growlib._TASKS_OF_THE_PAPER | ADDED
+
 # The keys of a table in data/studies.toml that are not arguments of `fit`, `task` or a growth.
 _KEYS_OF_A_TABLE = ("part", "quick", "kept_rows", "tunes")
 
@@ -109,7 +115,7 @@ _FIT_ARGUMENTS = inspect.signature(fit).parameters
 
 
 def _settings(grid):
-    """The settings of a grid, or of several grids one after the other."""
+    """The settings of a grid, or of several grids one after the other, each of them once."""
     parts = grid if isinstance(grid, list | tuple) else [grid]
     _require(
         parts and all(_is_grid(part) for part in parts),
@@ -122,7 +128,15 @@ def _settings(grid):
         for controlled in _controlled(part):
             settings += [_setting(chosen) for chosen in _crossed(controlled)]
     _require(settings, "grid", grid, "at least one value in each of its lists")
-    return settings
+    return _different(settings)
+
+
+def _different(settings):
+    """The settings without those that equal an earlier one."""
+    by_text = {}
+    for setting in settings:
+        by_text.setdefault(json.dumps(_described(setting), sort_keys=True), setting)
+    return list(by_text.values())
 
 
 def _is_grid(part):
@@ -135,10 +149,13 @@ def _is_grid(part):
 
 def _controlled(part):
     """The grid once for each of its `controls`, each with the control's name and its changes."""
-    plain = {name: value for name, value in part.items() if name not in ("controls", "tuning")}
+    plain = {name: value for name, value in part.items() if name != "controls"}
     controls = part.get("controls", {})
     if not controls:
         return [plain]
+    are_changes = all(isinstance(changes, Mapping) for changes in controls.values())
+    takes = "a mapping from the name of each control to what it changes, a mapping as well"
+    _require(are_changes, "controls", controls, takes)
     return [plain | {"control": control} | changes for control, changes in controls.items()]
 
 
@@ -153,10 +170,7 @@ def _setting(chosen):
 
     The growth and the task take the names that belong to them; `fit` takes the rest.
     """
-    rest = {}
-    for name, value in chosen.items():
-        rest[name] = _evenly_spaced(value) if isinstance(value, Mapping) else value
-
+    rest = dict(chosen)
     if "growth" in rest:
         for name in ("arm", "method", "reading"):
             takes = "a growth, or arm, method and reading to make one from, but not both"
@@ -178,10 +192,16 @@ def _setting(chosen):
     arm = _choice("arm", rest.pop("arm", "growing"), ARMS)
 
     growth_names = [field.name for field in fields(growth or method)]
+    _check_names(rest, growth_names)
+    for name, value in rest.items():
+        if isinstance(value, Mapping):
+            rest[name] = _evenly_spaced(name, value)
+    for name in ("seed", "data_seed"):
+        if rest.get(name) is not None:
+            takes = "whole numbers below 2**63, which a file can hold"
+            _require(max(_wholes(name, rest[name], 0)) < 2**63, name, rest[name], takes)
     growth_values = reading | _taken(rest, growth_names)
     options = _taken(rest, _TASK_OPTIONS)
-
-    _check_names(rest, growth_names)
     # Making the task here refuses, before anything is computed, options that it does not take.
     task(_choice("task", rest["task"], TASKS), **options)
 
@@ -208,16 +228,25 @@ def _taken(rest, names):
     return {name: rest.pop(name) for name in names if name in rest}
 
 
-def _evenly_spaced(spec):
+def _evenly_spaced(name, spec):
     """The numbers from `first` to `last` in steps of `each`, as integers or as powers of ten.
 
     They are one value of a grid, with a number for each network.
     """
-    steps = np.arange(spec["first"], spec["last"] + spec["each"] / 2, spec["each"])
-    numbers = np.round(steps, 2)
-    if spec.get("powers_of_ten"):
-        return 10**numbers
-    return numbers.astype(int)
+    takes = "first, last and each, and nothing else but powers_of_ten"
+    _require(spec.keys() - {"powers_of_ten"} == {"first", "last", "each"}, name, spec, takes)
+    numbers = [_floats(spec[key]) for key in ("first", "last", "each")]  # NaN for text
+    powers = spec.get("powers_of_ten", False)
+    takes = "three finite numbers, whole ones unless powers_of_ten is true"
+    for number in numbers:
+        fine = number.ndim == 0 and np.isfinite(number) and (powers or number == np.round(number))
+        _require(fine, name, spec, takes)
+    first, last, each = numbers
+    _require(first <= last and each > 0, name, spec, "a first of at most last, and an each above 0")
+    steps = np.arange(first, last + each / 2, each)
+    if powers:
+        return 10 ** np.round(steps, 10)
+    return steps.round().astype(int)
 
 
 # -------------------------------------------------------------------------------- published studies
@@ -250,11 +279,16 @@ def _published_name(study):
 
 
 def published(study: str, scale: str = "paper") -> list[dict]:
-    """Return the settings of a published study, a dict of arguments of `fit` for each arm.
+    """Return the settings of a published study, a dict for each.
 
-    The quick scale has fewer trials, on large sets also fewer points and epochs, and fewer settings
-    of the two sweeps. Where the grid says "tuned", the learning rate is the best one in the stored
-    results of the study that `tunes` this one.
+    A setting has the `task` by its name and, where there are any, the `options` of the task. It has
+    the `growth`, and other arguments of `fit` by their names. `kept` is how many trials keep their
+    history and predictions. Those of the benchmark of growth rules have a `budget` in operations,
+    and the `shares` of it at which they are judged, instead of epochs.
+
+    The quick scale has fewer trials, and on large sets also fewer points and epochs. Several
+    studies have fewer settings there as well. Where the grid says "tuned", the learning rate is the
+    best one in the stored results of the study that `tunes` this one.
 
     Parameters
     ----------
@@ -290,9 +324,10 @@ def _of_the_benchmark(study, scale):
     table = _table(study)
     _choice("scale", scale, ("quick", "paper"))
     group = table["benchmark"]
-    if group == "axes":
+    if group in ("axes", "edge"):
         tuned = [f"rules-{each}-tuning" for each in benchmark.GROUPS]
-        settings = benchmark.axes(pd.concat([stored(name) for name in tuned]))
+        of_group = {"axes": benchmark.axes, "edge": benchmark.edge}[group]
+        settings = of_group(pd.concat([stored(name) for name in tuned]))
     elif "tunes" in STUDIES[study]:
         settings = benchmark.tuning(benchmark.GROUPS[group])
     else:
@@ -309,8 +344,7 @@ def _tuned(settings, study):
             if _is_tuned(setting):
                 setting["lr"] = _best_rate(setting, rates, tuning)
     # The best rate may be the published one; then the setting would be there twice.
-    different = {json.dumps(_described(setting)): setting for setting in settings}
-    return list(different.values())
+    return _different(settings)
 
 
 def _described(setting):
@@ -337,7 +371,9 @@ def _parts(study, scale):
             parts = quick
         else:  # what it changes in every grid
             parts = [part | quick for part in parts]
-    return [shared | part for part in parts]
+    parts = [shared | part for part in parts]
+    # What is said under "tuning" is for the study that tries the rates.
+    return [{name: part[name] for name in part if name != "tuning"} for part in parts]
 
 
 def _shared(table):
@@ -355,37 +391,64 @@ def _tuning_of(study):
     return next(name for name, table in STUDIES.items() if table.get("tunes") == study)
 
 
-# What a setting and the rows with its rates in the study that tunes it have in common.
-_ALIKE = ["task", "points", "noise", "control", "width", "method", "arm"]
+class _Alike(NamedTuple):
+    """What a setting and the rows with its rates in the study that tunes it have in common."""
+
+    task: str
+    points: int
+    noise: float
+    control: str
+    width: int
+    method: str
+    arm: str
 
 
 def _best_rates(finals):
-    """The learning rate with the lowest median task loss on the test points, by `_ALIKE`.
+    """The learning rate with the lowest median task loss on the test points, {_Alike: rate}.
 
     It is looked for at the end of the training. A trial that diverged counts as worst.
     """
-    ends = finals.groupby([*_ALIKE, "lr"])["epochs"].transform("max")
+    alike = list(_Alike._fields)
+    ends = finals.groupby([*alike, "lr"])["epochs"].transform("max")
     finals = finals[finals["epochs"] == ends]
     losses = finals["test_task_loss"].where(~finals["diverged"], np.inf)
-    medians = losses.groupby([finals[name] for name in [*_ALIKE, "lr"]]).median()
-    return medians.unstack("lr").idxmin(axis=1).to_dict()
+    medians = losses.groupby([finals[name] for name in [*alike, "lr"]]).median()
+    best = medians.unstack("lr").idxmin(axis=1)
+    return {_Alike(*key): rate for key, rate in best.items()}
 
 
 def _best_rate(setting, rates, tuning):
-    """The best rate of a setting, from those that `_best_rates` found in the study `tuning`."""
+    """The best rate of a setting, from those that `_best_rates` found in the study `tuning`.
+
+    The trials that tried the rates may have had other data: the quick scale has fewer points, and
+    `results` takes any noise. Then the nearest noise counts, and next the nearest number of points.
+    """
     growth = setting["growth"]
-    method, arm = type(growth).__name__, growth.arm()
     learned = task(setting["task"], **setting.get("options", {}))
-    noise = float(np.float32(learned.noise))  # as it is stored
-    alike = (learned.name, learned.points, noise, setting["control"], setting["width"], method, arm)
-    if alike in rates:
-        return rates[alike]
-    # The quick scale has fewer points than the trials that tried the rates.
-    others = {key[:1] + key[3:]: rate for key, rate in rates.items()}
-    alike = alike[:1] + alike[3:]
-    takes = f"one whose rates the study {tuning!r} tried for {arm} on {learned.name}"
-    _require(alike in others, "control", setting["control"], takes)
-    return others[alike]
+    wanted = _Alike(
+        learned.name,
+        learned.points,
+        learned.noise,
+        setting["control"],
+        setting["width"],
+        type(growth).__name__,
+        growth.arm(),
+    )
+
+    def distance(other):
+        return abs(other.noise - wanted.noise), abs(math.log(other.points / wanted.points))
+
+    of_other_data = [
+        other
+        for other in rates
+        if other._replace(points=wanted.points, noise=wanted.noise) == wanted
+    ]
+    takes = (
+        f"one whose rates the study {tuning!r} tried for {wanted.arm} networks of width "
+        f"{wanted.width} on {wanted.task}"
+    )
+    _require(of_other_data, "control", wanted.control, takes)
+    return rates[min(of_other_data, key=distance)]
 
 
 def stored(study: str, what: str = "finals") -> pd.DataFrame:
@@ -476,7 +539,8 @@ class _Ensemble(NamedTuple):
 def _networks(settings):
     """The networks of the settings, as ensembles, all in the order of the settings.
 
-    Settings share an ensemble if they differ only in the columns of its `networks`.
+    Settings share an ensemble if they differ only in the columns of its `networks`. A network that
+    several of them have is there once, so that it does not matter how cells are cut.
     """
     shared_of = {}
     rows_of = {}
@@ -486,10 +550,11 @@ def _networks(settings):
         shared_of.setdefault(key, shared)
         trials = setting.get("trials", _FIT_ARGUMENTS["trials"].default)
         rows_of.setdefault(key, []).append(pd.DataFrame(_every_trial_at(varied, trials)))
-    return [
-        _Ensemble(shared_of[key], pd.concat(rows, ignore_index=True))
-        for key, rows in rows_of.items()
-    ]
+    ensembles = []
+    for key, rows in rows_of.items():
+        networks = pd.concat(rows).drop_duplicates(ignore_index=True)
+        ensembles.append(_Ensemble(shared_of[key], networks))
+    return ensembles
 
 
 def _shared_and_varied(setting):
@@ -643,14 +708,30 @@ class _Finished(NamedTuple):
 
 
 def _cell_path(cell):
-    """The file that holds a finished cell, named by its settings and the method number."""
-    parts = [growlib.METHOD, FRAMES, _described(cell)]
-    rule = getattr(cell["growth"], "rule", None)
-    if rule is not None:  # a rule that was edited gives other results
-        parts.append(inspect.getsource(rules.find(rule)))
+    """The file that holds a finished cell, named by its settings, code and the method number."""
+    parts = [growlib.METHOD, FRAMES, _described(cell), *_own_code(cell)]
     text = json.dumps(parts, sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()[:24]
     return growlib.HOME / ".cache" / "cells" / f"{key}.parquet"
+
+
+def _own_code(cell):
+    """What tells rules, tasks and growths of one's own from what they were before an edit.
+
+    A rule and a growth are known by their text, and a task by the first data set that it gives.
+    """
+    growth = cell["growth"]
+    rule = getattr(growth, "rule", None)
+    found = [] if rule is None else [inspect.getsource(rules.find(rule))]
+    for kind in type(growth).__mro__:
+        if kind.__module__.partition(".")[0] not in ("growlib", "growkit", "abc", "builtins"):
+            with contextlib.suppress(OSError, TypeError):  # the text is lost, as that of "python -"
+                found.append(inspect.getsource(kind))
+    if _is_own_task(cell["task"]):
+        learned = task(cell["task"], **cell.get("options", {}))
+        data = b"".join(values.tobytes() for values in learned.draw(0, [0]))
+        found += [learned.loss, hashlib.sha256(data).hexdigest()]
+    return found
 
 
 def _cached(path):
@@ -693,8 +774,8 @@ def _read_cell(path):
 def _write_parquet(frames, path, about):
     """Write the frames one below the other to a Parquet file, completely or not at all.
 
-    Values are stored in float32 and int32, but for the columns of `CHOSEN`. `about` is stored as
-    JSON in the metadata.
+    Values are stored in float32 and, where they fit, in int32, but for the columns of `CHOSEN`.
+    `about` is stored as JSON in the metadata.
     """
     # `with_sums` derives these two on loading.
     derived = ["train_loss", "test_loss"]
@@ -704,11 +785,10 @@ def _write_parquet(frames, path, about):
         tables.append(pa.Table.from_pandas(frame, preserve_index=False))
     table = pa.concat_tables(tables, promote_options="default")
 
-    smaller = {pa.float64(): pa.float32(), pa.int64(): pa.int32()}
     columns = []
     for column in table.schema:
         if column.name not in CHOSEN:
-            column = column.with_type(smaller.get(column.type, column.type))
+            column = column.with_type(_narrow(table[column.name]))
         columns.append(column)
     metadata = json.dumps(about | {"schema": str(pa.schema(columns))})
     schema = pa.schema(columns, {b"growlib": metadata})
@@ -726,6 +806,19 @@ def _write_parquet(frames, path, about):
         )
         file.flush()
         os.fsync(file.fileno())
+
+
+def _narrow(values):
+    """The type of half the width, for values that it can hold."""
+    if values.type == pa.float64():
+        return pa.float32()
+    if values.type == pa.int64():
+        bounds = pc.min_max(values)
+        limits = np.iinfo(np.int32)
+        low, high = bounds["min"].as_py(), bounds["max"].as_py()
+        if low is None or (low >= limits.min and high <= limits.max):  # None if there are no rows
+            return pa.int32()
+    return values.type
 
 
 # ------------------------------------------------------------------------------------------ workers
@@ -756,16 +849,15 @@ def _end_with_parent():
     os._exit(1)
 
 
-# The tasks as a new process knows them once it has imported this module.
-_TASKS_OF_WORKERS = dict(TASKS)
+def _is_own_task(name):
+    """Whether a task is not one of growlib and the kit, which every process knows."""
+    return TASKS[name] is not KNOWN_TASKS.get(name)
 
 
 def _needs_script(cell):
-    """Whether the growth or the task of a cell is defined in the script that is running."""
-    name = cell["task"]
-    own_task = TASKS[name] is not _TASKS_OF_WORKERS.get(name)
+    """Whether a worker knows the task or the growth of a cell only if it imports the script."""
     own_growth = type(cell["growth"]).__module__ in ("__main__", "__mp_main__")
-    return own_task or own_growth
+    return own_growth or _is_own_task(cell["task"])
 
 
 def _check_script(cells):
@@ -942,6 +1034,13 @@ def study(
     checkout is read-only; stored studies that it lacks are still read from the checkout. The result
     does not depend on the number of workers or on the order in which they finish.
 
+    A cell is found again by its settings. A task, a growth or a rule of your own also counts with
+    its code, and with the functions, classes and values that this code captures or names in your
+    modules; so one that was edited is computed anew. What cannot be seen is a file that it reads,
+    what it imports only while it runs, an installed package in another version, and what an object
+    keeps outside of Python. Remove the cells after such a change. Another version of Python also
+    computes tasks and growths of your own anew.
+
     Parameters
     ----------
     name : str
@@ -950,8 +1049,11 @@ def study(
     grid : mapping or sequence of mappings, optional
         Names the `task`, and may have options of the task, the `arm`, `method` and `reading` or a
         `growth`, fields of the growth, and other arguments of `fit`. A list of values is crossed
-        with the other lists; a tuple is one value. `controls` maps the name of each control
-        experiment to what it changes. `kept` is how many trials keep their history and predictions.
+        with the other lists; a tuple is one value. So is a mapping with `first`, `last` and `each`,
+        which stands for evenly spaced whole numbers, or with `powers_of_ten` for 10 to the power of
+        evenly spaced numbers. `controls` maps the name of each control experiment to what it
+        changes. `kept` is how many trials keep their history and predictions. Networks that are
+        listed several times are trained once.
     workers : int
         Processes on this machine, with one thread each.
     client : dask.distributed.Client, optional
@@ -1127,8 +1229,8 @@ def results(study: str | Sequence[str], scale: str = "paper", **parameters) -> S
     -------
     SimpleNamespace
         The three frames; `origin`, a line that says where they come from; `note`, what a figure has
-        to say about them, such as "n = 200" or "quick, n = 80, λ = 0.3"; and `published`, whether
-        they are the stored results.
+        to say about them, such as "n = 200" or "quick, n = 80, λ = 0.3", where n is the number of
+        trials of the first setting; and `published`, whether they are the stored results.
 
     Raises
     ------
@@ -1143,22 +1245,29 @@ def results(study: str | Sequence[str], scale: str = "paper", **parameters) -> S
     read = scale == "paper" and not changes
     if read:
         parts = [{what: stored(name, what) for what in FRAMES} for name in names]
-        trials = published(names[0])[0]["trials"]
+        settings = [setting for name in names for setting in published(name)]
         minutes = sum(about_stored(name)["core_minutes"] for name in names)
         spent = f"{minutes:.0f}" if minutes >= 10 else f"{minutes:.1f}"
         how = f"from data/, made in {spent} core-minutes."
     else:
         studies = _changed_studies(names, scale, changes)
-        trials = studies[0].settings[0]["trials"]
+        settings = [setting for each in studies for setting in each.settings]
         parts = [_trained_frames(each, scale) for each in studies]
         how = f"trained here in {time.perf_counter() - began:.0f} s."
     frames = {what: pd.concat([part[what] for part in parts], ignore_index=True) for what in FRAMES}
+    trials = [len(_trials(setting["trials"])) for setting in settings]
     return SimpleNamespace(
         **frames,
-        origin=f"{in_thousands(trials)} trials an arm, {how}",
-        note=_note(names, scale, trials, changes),
+        origin=f"{_range(trials)} trials an arm, {how}",
+        note=_note(names, scale, trials[0], changes),
         published=read,
     )
+
+
+def _range(counts):
+    """The smallest and the largest count as text, such as "30 to 1 024"; or the only one."""
+    ends = sorted({min(counts), max(counts)})
+    return " to ".join(in_thousands(count) for count in ends)
 
 
 def _note(names, scale, trials, changes):

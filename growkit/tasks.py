@@ -223,12 +223,15 @@ def _one_of_the_benchmark(name):
     return make
 
 
-TASKS["chirp"] = chirp
-TASKS["damped-wave"] = damped_wave
-TASKS["two-waves"] = two_waves
-TASKS["diabetes"] = diabetes
-TASKS["breast-cancer"] = breast_cancer
-TASKS["digits"] = digits
-TASKS["mnist-1d"] = mnist_1d
-for _name in BENCHMARK:
-    TASKS[f"rules-{_name}"] = _one_of_the_benchmark(_name)
+# What this module adds to growlib's tasks.
+ADDED = {
+    "chirp": chirp,
+    "damped-wave": damped_wave,
+    "two-waves": two_waves,
+    "diabetes": diabetes,
+    "breast-cancer": breast_cancer,
+    "digits": digits,
+    "mnist-1d": mnist_1d,
+}
+ADDED |= {f"rules-{name}": _one_of_the_benchmark(name) for name in BENCHMARK}
+TASKS.update(ADDED)

@@ -259,6 +259,14 @@ TASKS = {
         (lambda _: growlib.task("gaussian-mixture", noise=-0.1), f"noise is -0.1; {FINITE}"),
         (lambda _: growlib.task("cubic-1", noise=[0.1, 0.2]), f"noise is [0.1, 0.2]; {FINITE}"),
         (lambda _: growlib.task("cubic-1", gap=-1), f"gap is -1; {FINITE}"),
+        (
+            lambda _: growlib.task("square-wave", noise=0.1),
+            "option of task square-wave is 'noise'; it takes one of points, test_points, gap",
+        ),
+        (
+            lambda _: growlib.task(growlib.task("spirals", points=500), gap=0.01),
+            "gap is 0.01; it takes 0, since there are several inputs",
+        ),
     ],
     "Task": [
         (
@@ -267,9 +275,24 @@ TASKS = {
         ),
         (samples(None, inputs=0), f"inputs is 0; {ONE_WHOLE}"),
         (samples(uniform(2), outputs=0), f"outputs is 0; {ONE_WHOLE}"),
+        (samples(None, outputs="a"), f"outputs is 'a'; {ONE_WHOLE}"),
+        (
+            samples(None, outputs=1),
+            "outputs is 1; it takes 2 or more with the loss softmax, and 1 with the others",
+        ),
+        (samples(None, loss="logistic"), "outputs is 3; it takes 2 or more with the loss softmax"),
+        (samples(None, loss="squared"), "outputs is 3; it takes 2 or more with the loss softmax"),
+        (samples(None, gap=0.1), "gap is 0.1; it takes 0, since there are several inputs"),
+        (samples(None), "sample is None; it takes a function of a random generator"),
+        (samples(uniform(2), target=3), "target is 3; it takes a function of x, or None"),
+        (lambda _: growlib.Task(3, uniform(1)), "name is 3; it takes the name of the task"),
         (samples(four_classes), "sample's y is [0.0, 1.0, 2.0, 3.0]; it takes 0 ... 2"),
-        (samples(uniform(3)), "sample's x is 'of shape (3, 40)'; it takes finite numbers, (2, 40)"),
-        (samples(no_numbers), "sample's x is 'of shape (2, 40)'; it takes finite numbers"),
+        (samples(uniform(3)), "sample's x is 'of shape (3, 40)'; it takes as many points as y, (2"),
+        (samples(no_numbers), "sample's x is [nan, nan, nan, nan, nan, nan, nan, nan, nan]; it"),
+        (
+            samples(lambda generator, _points: uniform(2)(generator, 32)),
+            "sample's y is 'of shape (32,)'; it takes more of the 40 points than the 32 for",
+        ),
     ],
     "Task.draw": [
         (lambda _: CUBIC.draw(-1, [0]), f"seed is -1; {ZERO_WHOLE}"),
@@ -280,6 +303,14 @@ TASKS = {
         (
             lambda _: growlib.task("bessel-sum", gap=0.5).draw(0, range(5)),
             "gap is 0.5; it takes a smaller gap, or more test_points",
+        ),
+        (
+            lambda _: growlib.task(lambda x: 3.0).draw(0, 2),
+            "sample's y is 'of shape ()'; it takes one number for each point, (points,)",
+        ),
+        (
+            lambda _: growlib.task(lambda x: np.where(x > 0.9, np.inf, x)).draw(0, 2),
+            "sample's y is [inf",
         ),
     ],
     "random_stream": [
@@ -328,6 +359,11 @@ GROWTHS = {
         ),
         (lambda _: growlib.arms(growlib.AuxiliaryWeight()), "method is AuxiliaryWeight(start=0.0"),
         (lambda _: growlib.arms(coupling=-1), f"coupling is -1; {FINITE}"),
+        (lambda _: growlib.arms(int), "method is <class 'int'>; it takes one of AuxiliaryWeight"),
+        (
+            lambda _: growlib.arms(begin=3),
+            "choice of AuxiliaryWeight is 'begin'; it takes one of start, target, coupling",
+        ),
     ],
     "together": [
         (
@@ -365,6 +401,10 @@ NETWORK = {
         (
             lambda _: growlib.initial_weights(0, [0], 0, growlib.AuxiliaryWeight()),
             f"width is 0; {ONE_WHOLE}",
+        ),
+        (
+            lambda _: growlib.initial_weights(0, [], 9, growlib.AuxiliaryWeight()),
+            f"trials is []; {ONE_WHOLE}",
         ),
     ],
     "outputs": [
@@ -520,6 +560,9 @@ TRAINING = {
             "prune_at is 1; it takes an epoch before the last, with one hidden layer",
         ),
         (fits(prune_at=1.5), "prune_at is 1.5; it takes a whole number"),
+        (fits(compiled="False"), "compiled is 'False'; it takes True, False or None"),
+        (fits(keep_weights=1), "keep_weights is 1; it takes True or False"),
+        (fits(control=["a", "b"]), "control is ['a', 'b']; it takes the name of a control"),
         (fits(epoch=3), "unexpected keyword argument 'epoch'", TypeError),
         (fits(progress=3), "'int' object is not callable", TypeError),
     ]
@@ -602,6 +645,12 @@ RUNS = {
             "what is None; it takes the task 'table', which this file does not hold",
         ),
         (loads_run("own.npz", CUBIC), "what is Task(name='cubic-1'"),
+        (
+            lambda given: growlib.load(
+                given.path / "own.npz", growlib.task(given.own.task, test_points=3)
+            ),
+            "which this file does not hold (60 points, 12 of them for testing)",
+        ),
     ],
     "with_sums": [
         (lambda _: growlib.with_sums(pd.DataFrame({"size": [1.0]})), "'coupling'", KeyError)

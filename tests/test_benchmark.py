@@ -8,6 +8,7 @@ from sklearn import datasets
 
 import growlib
 from growkit import benchmark, growths, tasks
+from growkit.derived import rules as rules_table
 
 # ------------------------------------------------------------------------------------------- tasks
 
@@ -396,6 +397,41 @@ def test_judged_networks_have_the_best_point_of_their_arm_and_other_trials():
     assert tiny["trials"] == 128
     assert tiny["options"] == {"judged_by": "test"}
     assert tiny["budget"] == static["budget"] == 20_000 * 8 * 32 * 13
+
+
+def rows_tried(losses):
+    """The finals of a study of tuning in which static networks end at these losses.
+
+    `losses` maps a task and a width to the loss at each of three rates.
+    """
+    rows = []
+    for (name, width), at_rates in losses.items():
+        for lr, loss in zip((0.01, 0.03, 0.1), at_rates, strict=True):
+            row = {"task": f"rules-{name}", "control": f"static {width} @0", "lr": lr}
+            row |= {"optimizer": "adam", "test_task_loss": loss, "diverged": False}
+            rows += [row] * 3
+    return pd.DataFrame(rows)
+
+
+def test_rates_above_are_tried_where_the_best_static_network_has_the_highest():
+    tried = rows_tried(
+        {
+            ("bessel-grid", 7): (3, 2, 1),  # the best of this task, at the highest rate
+            ("bessel-grid", 10): (4, 3, 4),
+            ("chirp", 6): (3, 1, 2),  # the best of this one lies inside
+            ("chirp", 8): (5, 4, 3),
+        }
+    )
+    settings = benchmark.edge(tried)
+    assert {setting["task"] for setting in settings} == {"rules-bessel-grid"}
+    widths = benchmark.ROWS["bessel-grid"].widths
+    found = [(setting["control"], setting["lr"]) for setting in settings]
+    assert found == [(f"static {w} @0", rate) for w in widths for rate in (0.2, 0.4, 0.8)]
+    assert all(setting["options"] == {"judged_by": "validation"} for setting in settings)
+
+    above = rows_tried({("bessel-grid", 7): (2, 5, 9), ("bessel-grid", 10): (9, 3, 9)})
+    ratio = rules_table.beyond_the_rates(tried, above)
+    assert ratio.to_dict() == {"bessel-grid": 2}
 
 
 def test_the_quick_scale_has_a_quarter_of_the_budget_on_the_first_task_by_adam():

@@ -383,6 +383,17 @@ def test_a_figure_of_ratios_has_a_panel_a_case_and_the_same_rows_in_each():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["best rates"]
 
 
+def test_panels_of_ratios_can_have_one_axis():
+    compared = pd.DataFrame({"case": ["a", "b"], "network": "one", "at": "best rates"})
+    compared = compared.assign(estimate=[0.5, 2.0], low=[0.4, 1.5], high=[0.6, 3.0])
+    arguments = (compared, ["one"], {"best rates": ("o", "k")}, "network", "at", ["a", "b"])
+    left, right = figures.draw_ratios(*arguments).axes
+    assert right.get_xlim()[0] > 0.6
+    left, right = figures.draw_ratios(*arguments, sharex=True).axes
+    assert left.get_xlim() == right.get_xlim()
+    assert left.get_xlim()[0] < 0.4 and right.get_xlim()[1] > 3
+
+
 def test_panels_of_ratios_stand_in_so_many_columns():
     cases = list("abcde")
     compared = pd.DataFrame({"case": cases, "network": "one", "at": "best rates", "estimate": 0.5})

@@ -126,7 +126,9 @@ def test_the_readme_says_what_was_found_on_its_first_screen():
     assert len(text.encode()) < 14_000
     found = readme.found()
     assert found in "".join(text.splitlines(keepends=True)[:30])
-    assert len(re.findall(r"\d[\d.]*", found)) <= 4
+    assert (
+        len(re.findall(r"(?<![a-z\d.])\d[\d.]*", found)) <= 4
+    )  # but for those in names: bessel-j0
 
 
 @pytest.mark.parametrize("name", ["README.md", "RESULTS.md", "CONTRIBUTING.md", "data/README.md"])

@@ -1,5 +1,7 @@
 """`Run`: frames, predictions, confusion matrices and files."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -137,3 +139,46 @@ def test_a_control_survives_saving(tmp_path):
     )
     run.save(tmp_path / "run.npz")
     assert growlib.load(tmp_path / "run.npz").growth == run.growth
+
+
+@dataclass(frozen=True, repr=False)
+class Own(growlib.AuxiliaryWeight):
+    """A growth of one's own."""
+
+
+def test_a_growth_of_ones_own_is_loaded_once_it_is_named_in_methods(tmp_path, monkeypatch):
+    run = growlib.fit("cubic-1", Own(start=2.0), trials=2, epochs=4, compiled=False)
+    run.save(tmp_path / "run.npz")
+    sentence = (
+        r"growth is 'Own'; it takes one of AuxiliaryWeight, ControllerMask.*; "
+        r"import the module that adds it to growlib\.METHODS"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        growlib.load(tmp_path / "run.npz")
+    monkeypatch.setitem(growlib.METHODS, "Own", Own)
+    assert growlib.load(tmp_path / "run.npz").growth == Own(start=2.0)
+
+
+def parabola(x):
+    return x**2
+
+
+@pytest.mark.parametrize(
+    "task, what",
+    [
+        (growlib.task(growlib.task("spirals", points=500), test_points=50), None),
+        (growlib.task(growlib.task("spirals", points=500, classes=2), points=400), None),
+        (growlib.task(growlib.task("cubic-1", noise=0.1), gap=0.05, test_points=20), None),
+        (growlib.task("cubic-1", points=100, gap=0.01), "cubic-1"),
+        (growlib.task(parabola, points=100, noise=0.1), parabola),
+        (growlib.task(growlib.task(parabola, points=100), test_points=30), parabola),
+    ],
+)
+def test_a_task_is_loaded_with_the_options_that_it_was_given(task, what, tmp_path):
+    growlib.fit(task, trials=2, epochs=2, compiled=False).save(tmp_path / "run.npz")
+    loaded = growlib.load(tmp_path / "run.npz", what).task
+    assert loaded.options == task.options
+    for name in ("name", "points", "test_points", "inputs", "outputs", "noise", "gap"):
+        assert getattr(loaded, name) == getattr(task, name)
+    for found, expected in zip(loaded.draw(3, [1]), task.draw(3, [1]), strict=True):
+        np.testing.assert_array_equal(found, expected)

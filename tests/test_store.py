@@ -110,6 +110,14 @@ def test_the_results_of_several_studies_are_joined(home):
     assert quick.note.startswith("quick, n = ")
 
 
+def test_the_origin_tells_the_smallest_and_the_largest_number_of_trials(home, monkeypatch):
+    few = [setting | {"trials": range(10, 13)} for setting in TINY[:1]]
+    monkeypatch.setattr(studies, "published", lambda study, scale="paper": TINY + few)
+    studies.study("figure-5")
+    assert studies.results("figure-5").origin.startswith("3 to 6 trials an arm, from data/")
+    assert studies._range([1024]) == "1 024"
+
+
 # ----------------------------------------------------------------- studies with changed parameters
 
 PUBLISHED = {
@@ -266,6 +274,24 @@ def test_parquet_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         studies._write_parquet([pd.DataFrame({"a": [2.0]})], path, {})
     assert pd.read_parquet(path)["a"].tolist() == [1.0]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_whole_numbers_are_stored_in_half_the_width_where_they_fit(tmp_path):
+    least, most = np.iinfo(np.int32).min, np.iinfo(np.int32).max
+    columns = {"trial": [least, most], "seed": [0, most + 1], "epochs": [least - 1, 0]}
+    path = tmp_path / "frame.parquet"
+    studies._write_parquet([pd.DataFrame(columns), pd.DataFrame({"none": [1, None]})], path, {})
+    found = pd.read_parquet(path).iloc[:2]
+    for name, values in columns.items():
+        assert found[name].tolist() == values
+    types = {column.name: str(column.type) for column in pq.read_schema(path)}
+    assert types == {"trial": "int32", "seed": "int64", "epochs": "int64", "none": "float"}
+
+
+def test_a_study_takes_any_seed_that_fit_takes(home):
+    grid = {"task": "cubic-1", "trials": 2, "epochs": 4, "log_every": 4, "compiled": False}
+    frame = studies.study("sweep", grid | {"seed": [0, 2**31, 2**62], "data_seed": 2**40})
+    assert frame["seed"].tolist() == [0, 0, 2**31, 2**31, 2**62, 2**62]
 
 
 # ------------------------------------------------------------------------------- committed in data/

@@ -3,6 +3,8 @@
 tests/test_store.py is about what a study stores, tests/test_faults.py about what can go wrong.
 """
 
+import functools
+import importlib
 import json
 import os
 import re
@@ -16,7 +18,7 @@ import pytest
 from conftest import ROOT
 
 import growlib
-from growkit import studies
+from growkit import studies, tables
 
 GRID = {
     "task": "cubic-1",
@@ -48,8 +50,80 @@ def test_a_control_has_its_name_and_changes_one_thing():
     assert "control" not in studies._settings({"task": "cubic-1"})[0]
 
 
+@pytest.mark.parametrize(
+    ("part", "sentence"),
+    [
+        ({"controls": {"a": 5}}, "controls is {'a': 5}; it takes a mapping from the name of each"),
+        ({"lr": {"first": 0, "last": 1}}, "lr is {'first': 0, 'last': 1}; it takes first, last"),
+        ({"lr": {"first": 0, "last": 1, "each": 1, "by": 2}}, "it takes first, last and each, and"),
+        ({"coupling": {"first": 0, "last": 2, "each": 0.5}}, "coupling is {'first': 0, 'last': 2"),
+        ({"coupling": {"first": 2, "last": 0, "each": 1}}, "it takes a first of at most last, and"),
+        (
+            {"seed": {"first": 0, "last": 2, "each": 0}},
+            "it takes a first of at most last, and an each above 0",
+        ),
+        ({"width": {"first": "a", "last": 2, "each": 1}}, "width is {'first': 'a', 'last': 2"),
+        ({"width": {"first": 1, "last": [2], "each": 1}}, "it takes three finite numbers, whole"),
+        ({"options": {"points": 20}}, "grid is 'options'; it takes one of task"),
+        ({"seed": 2**63}, "seed is 9223372036854775808; it takes whole numbers below 2**63"),
+        ({"data_seed": (1, 2**64)}, "data_seed is (1, 18446744073709551616); it takes whole"),
+        ({"tuning": {"trials": 4}}, "grid is 'tuning'; it takes one of task"),
+    ],
+)
+def test_a_grid_that_says_nothing_is_refused_in_a_sentence(part, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        studies._settings({"task": "cubic-1"} | part)
+
+
+def test_evenly_spaced_numbers_are_whole_or_powers_of_ten():
+    whole = studies._evenly_spaced("seed", {"first": 0, "last": 6, "each": 2})
+    assert whole.tolist() == [0, 2, 4, 6]
+    spec = {"first": -1, "last": 1, "each": 0.125, "powers_of_ten": True}
+    assert studies._evenly_spaced("lr", spec).tolist() == (10 ** np.linspace(-1, 1, 17)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("repeated", "networks"),
+    [
+        ({"coupling": [0.1, 0.1], "trials": 2}, 2),
+        ({"lr": [1, 1.0], "trials": 2}, 2),
+        ({"trials": [2, 3]}, 3),
+        ({"trials": [2, 2]}, 2),
+        ({"coupling": (0.1, 0.2, 0.1), "trials": 2}, 4),
+    ],
+)
+def test_a_network_that_is_listed_twice_is_trained_once_however_cells_are_cut(repeated, networks):
+    settings = studies._settings({"task": "cubic-1"} | repeated)
+    for seconds in (1e-9, 1e9):
+        cells = studies._cells(settings, seconds)
+        assert sum(len(cell["trials"]) for cell in cells) == networks
+        assert len({studies._cell_path(cell) for cell in cells}) == len(cells)
+
+
+def test_a_rate_is_taken_from_the_nearest_noise_and_then_the_nearest_number_of_points():
+    rates = {}
+    for place, (points, noise) in enumerate([(288, 0.0), (512, 0.0), (288, 0.1), (512, 0.3)]):
+        noise = float(np.float32(noise))  # as it is stored
+        of_arm = studies._Alike("cubic-1", points, noise, "plain", 9, "AuxiliaryWeight", "growing")
+        rates[of_arm] = place
+        rates[of_arm._replace(arm="static")] = -1
+
+    def best(**options):
+        part = {"task": "cubic-1", "control": "plain", "width": 9, "test_points": 8} | options
+        return studies._best_rate(studies._settings(part)[0], rates, "tuning")
+
+    assert [best(points=points) for points in (288, 512, 20, 370, 400)] == [0, 1, 0, 0, 1]
+    assert [best(points=512, noise=noise) for noise in (0.04, 0.1, 0.15, 0.25)] == [1, 2, 2, 3]
+    sentence = "control is 'plain'; it takes one whose rates the study 'tuning' tried for growing"
+    with pytest.raises(ValueError, match=sentence + " networks of width 5 on cubic-1"):
+        best(width=5)
+
+
 def test_a_tuned_rate_is_the_one_that_did_best_on_other_trials(monkeypatch):
-    """The larger rate suits the static arm and the smaller one the growing arm; 0.1 diverges."""
+    """The larger rate suits the static arm and the smaller one the growing arm; 0.1 diverges.
+
+    Halfway through the training it is the other way round, which does not count.
+    """
     rates = [0.001, 0.01, 0.1]
     part = {
         "task": "cubic-1",
@@ -78,10 +152,11 @@ def test_a_tuned_rate_is_the_one_that_did_best_on_other_trials(monkeypatch):
             "method": "AuxiliaryWeight",
             "arm": arm,
             "lr": setting["lr"],
-            "test_task_loss": setting["lr"] if arm == "growing" else 1 / setting["lr"],
             "diverged": setting["lr"] == 0.1,
         }
-        rows += [row] * 3
+        losses = {"growing": setting["lr"], "static": 1 / setting["lr"]}
+        rows += [row | {"epochs": 40, "test_task_loss": losses.pop(arm)}] * 3
+        rows += [row | {"epochs": 20, "test_task_loss": 1e-3 * losses.popitem()[1]}] * 3
     monkeypatch.setattr(studies, "stored", lambda study: pd.DataFrame(rows))
     main = studies.published("main")
     found = [(each["growth"].arm(), each["lr"], each.get("seed", 0)) for each in main]
@@ -259,6 +334,75 @@ def test_another_method_or_setting_is_another_cell(monkeypatch):
     monkeypatch.setattr(growlib, "METHOD", growlib.METHOD + 1)
     names.add(studies._cell_path(cell).name)
     assert len(names) == 3
+
+
+# Tasks of one's own, as the function `make`; they are edited where they say `np.sin`.
+OWN_TASKS = {
+    "a lambda": "make = lambda points=40: task(np.sin)",
+    "a function that it calls": """
+def curve(x):
+    return np.sin(x)
+def make(points=40):
+    return task(curve)""",
+    "a partial function": """
+make = functools.partial(growlib._few, "mine", np.sin, "squared")""",
+    "a captured value": """
+def maker(curve):
+    return lambda: task(curve)
+make = maker(np.sin)""",
+    "a table": """
+x = np.linspace(0, 1, 9)
+frame = pd.DataFrame({"x": x, "y": np.sin(x)})
+make = lambda: tables.task_from_frame(frame, "y")""",
+}
+
+
+def cell_of_task(source):
+    """The name of a cell whose task a script defines."""
+    script = {"functools": functools, "growlib": growlib, "np": np, "pd": pd}
+    script |= {"tables": tables, "task": growlib.task}
+    exec(source, script)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(growlib.TASKS, "mine", script["make"])
+        cell = {"task": "mine", "growth": growlib.AuxiliaryWeight()}
+        return studies._cell_path(cell).name
+
+
+@pytest.mark.parametrize("source", OWN_TASKS.values(), ids=OWN_TASKS)
+def test_a_task_of_ones_own_that_was_edited_is_another_cell(source):
+    found = cell_of_task(source)
+    assert cell_of_task(source + "  # a remark") == found
+    assert cell_of_task(source.replace("np.sin", "np.cos")) != found
+
+
+GROWTH = """
+import growlib
+class Above(growlib.AuxiliaryWeight):
+    def gate(self, size, width):
+        return super().gate(2 * size, width)
+class Mine(Above):
+    pass
+"""
+
+
+def test_a_growth_of_ones_own_that_was_edited_is_another_cell(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for number, source in enumerate([GROWTH, GROWTH, GROWTH.replace("2 *", "3 *")]):
+        name = f"own_growth_{number}"
+        (tmp_path / f"{name}.py").write_text(source)
+        growth = importlib.import_module(name).Mine()
+        found.append(studies._cell_path({"task": "cubic-1", "growth": growth}))
+    assert found[0] == found[1] != found[2]
+
+
+def test_tasks_and_growths_of_the_kit_are_known_by_their_names():
+    assert studies.KNOWN_TASKS.keys() == growlib.TASKS.keys()
+    for name in growlib.TASKS:
+        assert not studies._own_code({"task": name, "growth": growlib.AuxiliaryWeight()})
+    for method in studies.METHODS.values():
+        if not hasattr(method, "rule"):
+            assert not studies._own_code({"task": "cubic-1", "growth": method()})
 
 
 def test_a_cell_tells_its_name_and_its_core_minutes(home, serial_pool):

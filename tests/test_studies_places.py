@@ -188,6 +188,33 @@ def test_a_task_that_the_script_registers_or_replaces_is_its_own(monkeypatch):
     assert studies._needs_script(cell)
 
 
+OWN_TASK = """
+import functools
+import numpy as np
+import growlib
+growlib.TASKS["mine"] = functools.partial(growlib._few, "mine", np.sin, "squared")
+growlib.TASKS["theirs"] = growlib.TASKS["spirals"]
+"""
+STUDY_OF_OWN_TASK = f"""
+for task in ("mine", "theirs"):
+    grid = {GRID} | {{"task": task, "points": 200}}
+    print(len(studies.study("sweep", grid, workers=1)), "rows of", task)
+"""
+
+
+def test_workers_import_a_script_that_registers_tasks_before_it_imports_this_module(tmp_path):
+    code = OWN_TASK + "from growkit import studies\n" + guarded(STUDY_OF_OWN_TASK)
+    done = start("script", code, tmp_path)
+    assert (done.stdout, done.stderr) == ("4 rows of mine\n4 rows of theirs\n", "")
+
+
+def test_workers_find_the_tasks_of_a_module_that_the_script_imports(tmp_path):
+    (tmp_path / "lessons.py").write_text(OWN_TASK)
+    code = "import lessons\nfrom growkit import studies\n" + guarded(STUDY_OF_OWN_TASK)
+    done = start("script", code, tmp_path)
+    assert (done.stdout, done.stderr) == ("4 rows of mine\n4 rows of theirs\n", "")
+
+
 def test_a_worker_that_imports_the_script_starts_no_study(tmp_path, monkeypatch, serial_pool):
     monkeypatch.setattr(growlib, "HOME", tmp_path)
     monkeypatch.setattr(current_process(), "_inheriting", True, raising=False)

@@ -58,6 +58,12 @@ def test_a_function_is_a_task():
     assert "2 growing networks" in repr(run)
 
 
+def test_a_task_without_options_is_itself():
+    task = growlib.task("spirals", points=500)
+    assert growlib.task(task) is task
+    assert growlib.task(task, test_points=50).options == {"points": 500, "test_points": 50}
+
+
 # ------------------------------------------------------------------------------ tasks on few points
 
 
@@ -199,3 +205,11 @@ def test_two_waves_are_noisy_and_a_chirp_of_other_turns_says_so():
     assert growlib.task("chirp", turns=2.5).name == "chirp-2.5"
     with pytest.raises(ValueError, match="turns is 0; it takes a finite number above 0"):
         growlib.task("chirp", turns=0)
+
+
+def test_a_run_on_a_chirp_of_other_turns_is_loaded_by_the_name_of_the_chirp(tmp_path):
+    task = growlib.task("chirp", turns=3, points=60)
+    growlib.fit(task, trials=1, epochs=1, compiled=False).save(tmp_path / "run.npz")
+    loaded = growlib.load(tmp_path / "run.npz", "chirp").task
+    assert (loaded.name, loaded.points, loaded.options) == ("chirp-3", 60, task.options)
+    np.testing.assert_array_equal(loaded.draw(0, 1)[1], task.draw(0, 1)[1])

@@ -63,14 +63,14 @@ class Doubling(growlib.AuxiliaryWeight):
     """A size that is doubled by events at some epochs."""
 
     def events(self, settings):
-        """Return the doubling at epochs 0, 3 and 50, of which one is not logged by itself."""
+        """Return the doubling at epochs of which 3 is not logged by itself, 10 and 50 too late."""
 
         def double(state, block):
             theta = state.theta.clone()
             theta[0] *= 2
             return state._replace(theta=theta)
 
-        return {0: double, 3: double, 50: double}
+        return {0: double, 3: double, 10: double, 50: double}
 
 
 @pytest.mark.parametrize("compiled", [None, False])
@@ -87,6 +87,7 @@ def test_an_event_happens_at_its_epoch_though_that_is_not_logged(compiled):
     )
     sizes = run.history.groupby("epoch")["size"].unique()
     assert sizes.map(list).to_dict() == {0: [1], 3: [2], 5: [4], 10: [4]}
+    assert run.weights[0].tolist() == [4, 4]  # as they were measured at the last epoch
 
 
 def test_one_value_is_that_of_all_trials_and_several_are_taken_by_their_places():
@@ -107,6 +108,19 @@ def test_a_growth_has_no_events_but_the_pruning_that_is_asked_for():
         7: {"left": 2},
         9: {"left": 1},
     }
+
+
+def test_a_number_of_trials_means_the_first_ones():
+    of_count, of_numbers = (
+        growlib.initial_weights(0, trials, WIDTH, GROWTH) for trials in (3, range(3))
+    )
+    assert torch.equal(of_count, of_numbers)
+
+
+def test_a_size_that_is_a_rate_may_be_larger_than_the_width():
+    growth = growlib.AuxiliaryWeight(mask="exponential", start=0.5, target=20.0)
+    run = growlib.fit("cubic-1", growth, trials=2, epochs=2, width=WIDTH, compiled=False)
+    assert run.finals["target"].tolist() == [20, 20]
 
 
 def test_what_cannot_vary_is_a_growth_with_the_rest_at_its_defaults():
@@ -419,6 +433,8 @@ def test_the_loops_take_one_hidden_layer_on_the_cpu_and_the_growths_of_the_paper
     assert way(growlib.ControllerMask()) is growlib._Loops
     assert way(compiled=True) is growlib._Loops
     assert way(compiled=False) is growlib._Autograd
+    assert {way(optimizer=name) for name in growlib.OPTIMIZERS} == {growlib._Loops}
+    assert way(optimizer="of autograd alone") is growlib._Autograd
     assert way(widths=[3, 3]) is growlib._Autograd
     assert way(WithEvents()) is growlib._Loops
     assert way(Mine()) is growlib._Autograd

@@ -13,11 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from growkit import derived, studies  # noqa: E402
-from growkit.derived import select  # noqa: E402
+from growkit.derived import scaling, select  # noqa: E402
 
 sys.path.insert(0, str(ROOT / "tools"))
 
@@ -56,40 +58,73 @@ def found() -> str:
     larger = [row(case, "no size input", "tuned", "larger static") for case in TARGETS]
     hold(sum(each["low"] > 1 for each in larger) == 3, "a larger network is better on three")
 
-    verdicts = select(derived.stored("verdicts"), role="counted").set_index("statement")["holds"]
-    hold(verdicts["loss over width is a power law"] == 0, "the loss is no power law of the width")
-    hold(verdicts["loss over width has other exponents when growing"] == 1, "its slopes differ")
+    hold(larger[3]["high"] < 1, "and worse on bessel-grid")
 
+    verdicts = select(derived.stored("verdicts"), role="counted")
+    by_mean = at_published(verdicts, "ratio of means")
+    by_median = at_published(verdicts, "ratio of medians")
+    hold(by_mean == (9, 0, 11), "by the mean growing ends lower in nine of eleven comparisons")
+    hold(by_median == (7, 1, 11), "by the median in seven, and higher in one")
+
+    of_claims = verdicts.set_index("statement")["holds"]
+    hold(of_claims["loss over width is a power law"] == 0, "the loss is no power law of the width")
+    hold(of_claims["loss over width has other exponents when growing"] == 1, "its slopes differ")
+    slopes = scaling.rows_of(derived.stored("scaling"), "slope over width", arm="growing", lr=0.003)
+    hold((slopes["low"] > 0).all(), "at ten times the published rate growing's loss rises")
+
+    return "\n".join(
+        (
+            "- At the published setting the result of the paper reproduces. By its measure, the "
+            "mean test loss, growing ends lower in nine of eleven comparisons; by the median in "
+            "seven, and higher in one.",
+            "- With the auxiliary weight this lead comes from a handicap of the opponent. The size "
+            "is also an input to every neuron, and a static network does better without it: at "
+            "best rates it then ends lower than growing on all three targets. Most neurons of a "
+            "network that is fed its final size start saturated, which is the likely cause.",
+            "- Without this input, and with each arm at its best learning rate, growing's median "
+            "is lower on one target (bessel-grid), static's on one (bessel-j0), and three are "
+            "undecided.",
+            "- A static network with about twice the neurons, and the operations to match, then "
+            "ends lower than growing on three of the five, and higher on bessel-grid.",
+            "- At the published rate the loss falls less steeply with the width when growing, as "
+            "published. But neither arm follows a power law, and at ten times that rate growing's "
+            "loss rises with the width.",
+            under_adam(),
+            other_rules(),
+        )
+    )
+
+
+def at_published(verdicts: pd.DataFrame, measure: str) -> tuple[int, int, int]:
+    """Return in how many comparisons of C1 to C3 growing is ahead, behind, and of how many."""
+    rows = select(verdicts, setting="published setting", measure=measure)
+    rows = rows[rows["claim"].isin(["C1", "C2", "C3"])]
+    columns = ["favours_growing", "favours_other", "conditions"]
+    return tuple(int(number) for number in rows[columns].sum())
+
+
+def under_adam() -> str:
+    """Return what was found under Adam, without the size input and at best rates."""
     growing, delayed = rung("as it is"), rung("delayed training")
     hold(growing["high"] < 0.3, "under Adam growing is far ahead on the Bessel sum")
     hold(0.4 < delayed["share"] < 0.7, "about half of it is that neurons train in turn")
     hold(rung("pruned at a quarter")["low"] > 1, "pruned networks end above static ones")
     restarts = rung("best of 8 trainings")
     hold(restarts["estimate"] < growing["estimate"], "eight trainings reach growing")
-    means = select(derived.stored("adam"), study="claims", reference="static")
-    mean = select(means, measure="ratio of means", task="bessel-sum").iloc[0]
-
-    return "\n".join(
-        (
-            "- At the published setting the result of the paper reproduces: growing networks end "
-            "with a lower median loss than static ones on all five targets below.",
-            "- With the auxiliary weight this lead is a disadvantage of the static network. The "
-            "size is fed to every neuron as an input, so a network that starts at its final size "
-            "starts with most neurons saturated; one that starts at 0 does not.",
-            "- Without this input, and with each arm at its best learning rate, growing is ahead "
-            "on one target (bessel-grid), static on one (bessel-j0), and three are undecided.",
-            "- A larger static network then reaches a lower loss than the growing one on three of "
-            "the five.",
-            "- The loss falls with the width less steeply when growing, as published, but it is no "
-            "power law.",
-            "- **Under Adam** growing ends at "
-            f"{growing['estimate']:.2f} of static's median loss on bessel-sum (mean: "
-            f"{mean['estimate']:.2f}), without the size input and at best rates. About half of "
-            "this lead comes from training the neurons one after the other, the rest from letting "
-            "each in without a jump. Pruning does not reach it, and eight static trainings do. On "
-            "five other targets growing leads little or not at all.",
-            other_rules(),
-        )
+    rows = select(derived.stored("adam"), study="claims", reference="static")
+    others = rows[rows["task"] != "bessel-sum"]
+    means = select(others, measure="ratio of means")
+    hold((means["low"] > 1).sum() == 2, "by the mean static is ahead on two other targets")
+    medians = select(others, measure="ratio of medians")["estimate"]
+    mean = select(rows, measure="ratio of means", task="bessel-sum").iloc[0]
+    return (
+        "- **Under Adam**, without the size input and at best rates, growing's median loss is "
+        f"{growing['estimate']:.2f} of static's on bessel-sum; its mean, {mean['estimate']:.2f}. "
+        "By the median and on a logarithmic scale, about half of this lead comes from training "
+        "the neurons one after the other, the rest from letting each in without a jump. Pruned "
+        "networks do not reach it; the best of eight static trainings does, for eight times the "
+        f"operations. On the five other targets growing's median is {medians.min():.2f} to "
+        f"{medians.max():.2f} of static's, and by the mean static is ahead on two."
     )
 
 
@@ -100,8 +135,9 @@ def other_rules() -> str:
     small = single[single["name"] == "student-small"]
     hold((small["estimate"] > 0).all(), "on student-small, without noise, static is better")
     return (
-        "- **Other ways to grow.** Of many published growth rules, at equal operations, none is "
-        "clearly better over many tasks than the best static network of eight widths. Large leads "
+        "- **Other ways to grow.** Many published rules to start new neurons were run by one "
+        "schedule and at equal operations. Over many tasks none is shown to be better than the "
+        "best static network of eight widths, though an average gain is not excluded. Large leads "
         f"occur only in regression without noise, such as {first['name']}, and not always there."
     )
 

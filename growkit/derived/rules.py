@@ -95,6 +95,29 @@ def best_widths(tried: pd.DataFrame) -> dict:
     return dict(zip(keys, least["arm"].str.split().str[1].astype(int), strict=True))
 
 
+def beyond_the_rates(tried: pd.DataFrame, beyond: pd.DataFrame) -> pd.Series:
+    """Return what higher learning rates would give the best static network, by task.
+
+    Parameters
+    ----------
+    tried, beyond : DataFrame
+        The finals of the studies of tuning, and of "rules-edge".
+
+    Returns
+    -------
+    Series
+        The lowest median loss of static networks at the rates of `beyond` over the lowest at the
+        rates of `tried`, on the same trials and validation points. Below 1 the highest rate that
+        was tried was too low.
+    """
+    found = []
+    for finals in (tried, beyond):
+        medians = benchmark.medians(finals).xs("adam", level="optimizer").reset_index(name="loss")
+        static = medians[medians["arm"].str.startswith("static ")]
+        found.append(static.groupby("name")["loss"].min())
+    return (found[1] / found[0]).dropna()
+
+
 def _losses(part):
     """Return the losses of one task and share, a row a trial and a column an arm."""
     losses = benchmark.losses(part).clip(lower=LEAST)

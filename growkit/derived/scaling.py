@@ -527,6 +527,8 @@ def says(number: float, rounding: float, ours: dict) -> str:
     if ours["low"] <= number + rounding and number - rounding <= ours["high"]:
         return "within our percentile limits"
     if number > 0:
-        return f"outside our limits, ours is {ours['estimate'] / number:.2g} times it"
+        return f"outside our limits: ours is {ours['estimate'] / number:.2g} times it"
     # The ratio of two slopes would say little.
-    return f"outside our limits, ours is {ours['estimate'] - number:+.2f} off"
+    difference = ours["estimate"] - number
+    kind = "flatter" if difference > 0 else "steeper"
+    return f"outside our limits: ours is {kind} by {abs(difference):.2f}"

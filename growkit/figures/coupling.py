@@ -153,7 +153,7 @@ def draw_coupling(
     every = pd.concat(smooth.values())
     left.set(xscale="log", yscale="log", title=f"{in_thousands(epochs)} epochs")
     left.set_ylim(every.min(axis=None) / 3, every.max(axis=None) * 2)
-    left.set(xlabel="size coupling λ (dimensionless)", ylabel="growing : grown")
+    left.set(xlabel="size coupling λ (dimensionless)", ylabel="growing / grown")
     left.legend(frameon=False, loc="upper right")
     for panel in (left, right):
         panel.minorticks_off()  # they would take a third of the time

@@ -65,6 +65,7 @@ def plot_ratios(
     marks: Mapping[str, tuple],
     row: str = "case",
     mark: str = "condition",
+    limits: tuple[float, float] | None = None,
 ) -> Axes:
     """Plot ratios with their intervals, a row for each case, and return the axes.
 
@@ -84,6 +85,8 @@ def plot_ratios(
         From the values of the column `mark` to a marker of matplotlib and a colour each.
     row, mark : str
         Columns of `compared`.
+    limits : (float, float), optional
+        The ratios at the ends of the axis; by default all intervals fit.
 
     Returns
     -------
@@ -97,9 +100,7 @@ def plot_ratios(
     """
     _require_one_axes(axes)
     _frame("compared", compared, row, mark, "estimate", "low", "high")
-    ends = compared[["estimate", "low", "high"]].to_numpy(dtype=float)
-    ends = np.append(ends[np.isfinite(ends) & (ends > 0)], 1)
-    leftmost, rightmost = ends.min() / 1.1, ends.max() * 1.1
+    leftmost, rightmost = limits or _limits(compared)
 
     # An interval that reaches 0 or infinity runs out of the picture.
     within = compared.assign(
@@ -120,6 +121,7 @@ def draw_ratios(
     mark: str = "condition",
     panels: Sequence[str] = (),
     columns: int | None = None,
+    sharex: bool = False,
 ) -> Figure:
     """Return a figure of ratios with their intervals, as `plot_ratios` plots them, with a legend.
 
@@ -139,6 +141,8 @@ def draw_ratios(
         panel of all rows.
     columns : int, optional
         Panels beside each other; by default all of them.
+    sharex : bool
+        Whether all panels have the same axis, so that equal lengths are equal ratios.
 
     Raises
     ------
@@ -154,8 +158,11 @@ def draw_ratios(
     figure, axes = new_figure(down, across, height=height, width=PAGE, sharey=True)
     if len(panels) == 0:
         plot_ratios(compared, axes[0, 0], rows, marks, row, mark)
+    limits = None
+    if sharex:
+        limits = _limits(compared[compared["case"].isin(panels) & compared[row].isin(rows)])
     for panel, case in zip(axes.flat, panels, strict=False):
-        plot_ratios(compared[compared["case"] == case], panel, rows, marks, row, mark)
+        plot_ratios(compared[compared["case"] == case], panel, rows, marks, row, mark, limits)
         panel.set_title(case)
     for panel in axes.flat[max(1, len(panels)) :]:
         panel.set_axis_off()
@@ -207,6 +214,13 @@ def plot_probabilities(
     axes.set(xlim=(0.5 - furthest, 0.5 + furthest))
     _plot_intervals(compared, axes, list(rows), marks, row, mark, even=0.5)
     return axes
+
+
+def _limits(compared):
+    """The ends of an axis on which all intervals of ratios, and 1, find room."""
+    ends = compared[["estimate", "low", "high"]].to_numpy(dtype=float)
+    ends = np.append(ends[np.isfinite(ends) & (ends > 0)], 1)
+    return ends.min() / 1.1, ends.max() * 1.1
 
 
 def _plot_intervals(compared, axes, rows, marks, row, mark, even):

@@ -184,7 +184,7 @@ def draw_lead(panels: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
         panel.axhline(1, color="black", lw=0.5)
         panel.set(title=title, xscale="log", yscale="log", xlabel="width (neurons)")
         plain_ticks(panel.xaxis, ticks)
-    axes[0, 0].set_ylabel("growing : static (dimensionless)")
+    axes[0, 0].set_ylabel("growing / static (dimensionless)")
     axes[0, 0].legend(frameon=False)
     return figure
 
@@ -282,7 +282,7 @@ def draw_best_rates(slopes: pd.DataFrame, tuned: pd.DataFrame) -> Figure:
     plot_estimates(tuned, right, "width", fmt="o-", color="black")
     right.axhline(1, color="black", lw=0.5)
     right.set(title="Each arm at its best rate", xlabel="width (neurons)", xscale="log")
-    right.set(ylabel="growing : static", yscale="log")
+    right.set(ylabel="growing / static", yscale="log")
     plain_ticks(right.xaxis, tuned["width"].unique())
     plain_ticks(right.yaxis, [0.1, 0.2, 0.5, 1, 2, 5, 10])
     return figure

@@ -47,7 +47,7 @@ DASHES = {"growing": "-", "grown": "--", "static": ":"}  # so that the arms diff
 WIDTHS = {"growing": 1.5, "grown": 1.5, "static": 3.0}  # points; static shows behind grown
 LAYERS = {"growing": 2.2, "grown": 2.1, "static": 2.0}  # which line is above which
 
-# Ratios growing : grown on a map, from growing far ahead (blue) to grown far ahead (orange).
+# Ratios growing / grown on a map, from growing far ahead (blue) to grown far ahead (orange).
 RATIOS = LinearSegmentedColormap.from_list(
     "ratios", [COLOURS["growing"], "white", COLOURS["grown"]]
 )
