@@ -730,7 +730,9 @@ def _own_code(cell):
     if _is_own_task(cell["task"]):
         learned = task(cell["task"], **cell.get("options", {}))
         data = b"".join(values.tobytes() for values in learned.draw(0, [0]))
-        found += [learned.loss, hashlib.sha256(data).hexdigest()]
+        settings = ("loss", "outputs", "test_points", "gap", "standardised")
+        found += [getattr(learned, name) for name in settings]
+        found.append(hashlib.sha256(data).hexdigest())
     return found
 
 
@@ -1034,12 +1036,9 @@ def study(
     checkout is read-only; stored studies that it lacks are still read from the checkout. The result
     does not depend on the number of workers or on the order in which they finish.
 
-    A cell is found again by its settings. A task, a growth or a rule of your own also counts with
-    its code, and with the functions, classes and values that this code captures or names in your
-    modules; so one that was edited is computed anew. What cannot be seen is a file that it reads,
-    what it imports only while it runs, an installed package in another version, and what an object
-    keeps outside of Python. Remove the cells after such a change. Another version of Python also
-    computes tasks and growths of your own anew.
+    A cell is found again by its settings. One with a task, a growth or a rule of your own is
+    computed anew after an edit: a task is known by the first data set that it gives, a growth and a
+    rule by the text of their class or function. What that text calls is not looked at.
 
     Parameters
     ----------
