@@ -768,7 +768,7 @@ class Growth(ABC):
         _choice("opens", self.opens, ("neurons", "rate", "nothing", "training"))
         are_bools = np.asarray(self.frozen).dtype == bool
         _require(are_bools, "frozen", self.frozen, "True or False, or one for each trial")
-        known = isinstance(self.forgets, bool) or self.forgets == "neuron"
+        known = isinstance(self.forgets, bool | str) and self.forgets in (True, False, "neuron")
         _require(known, "forgets", self.forgets, "True, False or neuron")
         _require(isinstance(self.rests, bool), "rests", self.rests, "True or False")
 
@@ -2399,7 +2399,7 @@ def _check_against(growth, settings):
 
     device = settings.device
     try:
-        torch.zeros(1, device=device).item()
+        torch.zeros(1, device=torch.device(device)).item()  # None would be the default device
     except (RuntimeError, AssertionError, TypeError):
         raise ValueError(
             f"device is {device!r}; it takes a device that torch has here, such as cpu"

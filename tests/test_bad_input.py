@@ -339,6 +339,7 @@ GROWTHS = {
         (aux(feeds=-1), f"feeds is -1; {FINITE}"),
         (aux(feeds=[1, 2]), f"feeds is [1, 2]; {FINITE}"),
         (aux(forgets="no"), "forgets is 'no'; it takes True, False or neuron"),
+        (aux(forgets=np.ones(2)), "forgets is array([1., 1.]); it takes True, False or neuron"),
         (aux(opens="all"), "opens is 'all'; it takes one of neurons, rate, nothing, training"),
         (aux(mask="neuron"), "mask is 'neuron'; it takes one of staircase, shared, reversed"),
         (aux(learns_from="none"), "learns_from is 'none'; it takes one of size, loss"),
@@ -539,6 +540,10 @@ TRAINING = {
         # how it is trained
         (fits(optimizer="sgd"), "optimizer is 'sgd'; it takes one of gd, adam"),
         (fits(dtype="float16"), "dtype is 'float16'; it takes one of float32, float64"),
+        (
+            fits(device=None),
+            "device is None; it takes a device that torch has here, such as cpu",
+        ),
         (
             fits(device="gpu9"),
             "device is 'gpu9'; it takes a device that torch has here, such as cpu",
