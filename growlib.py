@@ -2397,13 +2397,12 @@ def _check_against(growth, settings):
             stacklevel=3,
         )
 
-    device = settings.device
+    found = True
     try:
-        torch.zeros(1, device=torch.device(device)).item()  # None would be the default device
+        torch.zeros(1, device=torch.device(settings.device)).item()  # None would be the default
     except (RuntimeError, AssertionError, TypeError):
-        raise ValueError(
-            f"device is {device!r}; it takes a device that torch has here, such as cpu"
-        ) from None
+        found = False
+    _require(found, "device", settings.device, "a device that torch has here, such as cpu")
 
 
 def _about(task, growth, settings):
