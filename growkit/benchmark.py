@@ -162,17 +162,20 @@ def tuning(names, of=None) -> list[dict]:
     """Return the settings of a study that tries all points of all arms on some tasks."""
     settings = []
     for name in names:
-        trials = FIRST_TUNING_TRIAL + np.arange(ROWS[name].tuning)
         for optimizer in optimizers(name):
             for arm in of or arms(name):
                 for rate, level in points(name, optimizer):
-                    if arm.startswith("static"):
-                        level = 0
-                    setting = arm_setting(name, arm, optimizer, rate, level, "validation")
-                    settings.append(
-                        setting | {"trials": trials.tolist(), "control": f"{arm} @{level}"}
-                    )
+                    settings.append(_at_a_point(name, arm, optimizer, rate, level))
     return settings
+
+
+def _at_a_point(name, arm, optimizer, rate, level):
+    """The setting that tries one point of an arm, on the trials that choose and by validation."""
+    if arm.startswith("static"):
+        level = 0
+    setting = arm_setting(name, arm, optimizer, rate, level, "validation")
+    trials = FIRST_TUNING_TRIAL + np.arange(ROWS[name].tuning)
+    return setting | {"trials": trials.tolist(), "control": f"{arm} @{level}"}
 
 
 def judged(names, tried: pd.DataFrame, of=None) -> list[dict]:
@@ -234,20 +237,15 @@ def edge(tried: pd.DataFrame) -> list[dict]:
     They are those of the tasks on which the best static network, by the trials of `tried`, has the
     highest rate of Adam. They train on the same trials, and are judged by validation points.
     """
-    static = medians(tried).xs("adam", level="optimizer").reset_index(name="loss")
-    static = static[static["arm"].str.startswith("static ")]
-    best = static.loc[static.groupby("name")["loss"].idxmin()].set_index("name")
     highest = RATES["adam"][1]
+    best = best_static(tried).xs("adam", level="optimizer")
+    at_the_edge = best.index[np.isclose(best["lr"], highest)]
     settings = []
-    for name in ROWS:
-        if name not in best.index or not np.isclose(best.loc[name, "lr"], highest):
-            continue
-        trials = FIRST_TUNING_TRIAL + np.arange(ROWS[name].tuning)
+    for name in [name for name in ROWS if name in at_the_edge]:
         for width in ROWS[name].widths:
             for factor in BEYOND:
-                arm = f"static {width}"
-                setting = arm_setting(name, arm, "adam", factor * highest, 0, "validation")
-                settings.append(setting | {"trials": trials.tolist(), "control": f"{arm} @0"})
+                rate = factor * highest
+                settings.append(_at_a_point(name, f"static {width}", "adam", rate, 0))
     return settings
 
 
@@ -490,6 +488,13 @@ def medians(tried: pd.DataFrame) -> pd.Series:
     tried = with_points(tried)
     by = ["name", "optimizer", "arm", "lr", "level"]
     return losses(tried).groupby([tried[column] for column in by]).median()
+
+
+def best_static(tried: pd.DataFrame) -> pd.DataFrame:
+    """Return the best static network of each task and optimizer: its arm, lr and median loss."""
+    found = medians(tried).reset_index(["arm", "lr", "level"], name="loss")
+    static = found[found["arm"].str.startswith("static ")].sort_values("loss", kind="stable")
+    return static.groupby(level=["name", "optimizer"]).head(1)
 
 
 def best_points(tried: pd.DataFrame) -> dict:

@@ -13,8 +13,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -24,7 +22,7 @@ from growkit.derived import scaling, select  # noqa: E402
 sys.path.insert(0, str(ROOT / "tools"))
 
 import results  # noqa: E402
-from answers import ANSWERS, hold, rules_at_end, rung, tasks_won  # noqa: E402
+from answers import ANSWERS, hold, lower_on, rules_at_end, rung, tasks_won  # noqa: E402
 
 TARGETS = ("bessel-j0", "bessel-sum", "square-wave", "bessel-grid", "spirals")
 
@@ -55,18 +53,17 @@ def found() -> str:
     hold(ahead == ["bessel-grid"], "where all this is fair growing leads on bessel-grid alone")
     hold(behind == ["bessel-j0"], "and static on bessel-j0 alone")
 
-    larger = [row(case, "no size input", "tuned", "larger static") for case in TARGETS]
-    hold(sum(each["low"] > 1 for each in larger) == 3, "a larger network is better on three")
+    larger = {case: row(case, "no size input", "tuned", "larger static") for case in TARGETS}
+    better = [case for case, each in larger.items() if each["low"] > 1]
+    hold(len(better) == 3, "a larger network is better on three")
+    hold(larger["bessel-grid"]["high"] < 1, "and worse on bessel-grid")
 
-    hold(larger[3]["high"] < 1, "and worse on bessel-grid")
-
-    verdicts = select(derived.stored("verdicts"), role="counted")
-    by_mean = at_published(verdicts, "ratio of means")
-    by_median = at_published(verdicts, "ratio of medians")
+    by_mean = lower_on("published setting", "ratio of means")
+    by_median = lower_on("published setting", "ratio of medians")
     hold(by_mean == (9, 0, 11), "by the mean growing ends lower in nine of eleven comparisons")
     hold(by_median == (7, 1, 11), "by the median in seven, and higher in one")
 
-    of_claims = verdicts.set_index("statement")["holds"]
+    of_claims = select(derived.stored("verdicts"), role="counted").set_index("statement")["holds"]
     hold(of_claims["loss over width is a power law"] == 0, "the loss is no power law of the width")
     hold(of_claims["loss over width has other exponents when growing"] == 1, "its slopes differ")
     slopes = scaling.rows_of(derived.stored("scaling"), "slope over width", arm="growing", lr=0.003)
@@ -93,14 +90,6 @@ def found() -> str:
             other_rules(),
         )
     )
-
-
-def at_published(verdicts: pd.DataFrame, measure: str) -> tuple[int, int, int]:
-    """Return in how many comparisons of C1 to C3 growing is ahead, behind, and of how many."""
-    rows = select(verdicts, setting="published setting", measure=measure)
-    rows = rows[rows["claim"].isin(["C1", "C2", "C3"])]
-    columns = ["favours_growing", "favours_other", "conditions"]
-    return tuple(int(number) for number in rows[columns].sum())
 
 
 def under_adam() -> str:

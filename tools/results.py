@@ -203,15 +203,15 @@ def other_measures() -> str:
     control = "Adam, no size input"
     there = controls.ratios(derived.stored("controls"), control, "growing", control, "tuned")
     there = select(there, case="bessel-sum").iloc[0]
-    finals = select(studies.stored("controls"), task="bessel-sum", control=control, arm="static")
-    rates = [rate for rate in finals["lr"].unique() if rate != 0.001]
+    static = controls.labelled(studies.stored("controls"))
+    static = select(static, case="bessel-sum", control=control, arm="static", tuned=True)
     return (
         f"**By the mean**, growing as it is over static: {listed}.\n\n"
         "**Two values for one ratio.** On bessel-sum growing is at "
         f"{in_words(here)} of static's median here, and at {in_words(there)} in the table before. "
         "The growing networks are the same, but other tuning trials chose another rate for static: "
-        f"{here['reference_lr']:g} here, {rates[0]:g} there. No interval on this page holds the "
-        "choice of the rates."
+        f"{here['reference_lr']:g} here, {static['lr'].iloc[0]:g} there. No interval on this page "
+        "holds the choice of the rates."
     )
 
 

@@ -88,11 +88,8 @@ def table(tried: pd.DataFrame, judged: pd.DataFrame, resamples: int = 200) -> pd
 
 def best_widths(tried: pd.DataFrame) -> dict:
     """Return the width of the best static network by the tuning trials, {(name, optimizer): H}."""
-    medians = benchmark.medians(tried).reset_index(name="loss")
-    static = medians[medians["arm"].str.startswith("static ")]
-    least = static.loc[static.groupby(["name", "optimizer"])["loss"].idxmin()]
-    keys = zip(least["name"], least["optimizer"], strict=True)
-    return dict(zip(keys, least["arm"].str.split().str[1].astype(int), strict=True))
+    arms = benchmark.best_static(tried)["arm"]
+    return arms.str.split().str[1].astype(int).to_dict()
 
 
 def beyond_the_rates(tried: pd.DataFrame, beyond: pd.DataFrame) -> pd.Series:
@@ -110,12 +107,9 @@ def beyond_the_rates(tried: pd.DataFrame, beyond: pd.DataFrame) -> pd.Series:
         rates of `tried`, on the same trials and validation points. Below 1 the highest rate that
         was tried was too low.
     """
-    found = []
-    for finals in (tried, beyond):
-        medians = benchmark.medians(finals).xs("adam", level="optimizer").reset_index(name="loss")
-        static = medians[medians["arm"].str.startswith("static ")]
-        found.append(static.groupby("name")["loss"].min())
-    return (found[1] / found[0]).dropna()
+    before, above = (benchmark.best_static(finals)["loss"] for finals in (tried, beyond))
+    ratios = (above / before).xs("adam", level="optimizer")
+    return ratios.dropna()
 
 
 def _losses(part):
